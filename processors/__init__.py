@@ -1,0 +1,1 @@
+"""The pure domain core: records, decisions, folds. No clock, no I/O, no randomness, no logging, no async."""
