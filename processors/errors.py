@@ -27,7 +27,7 @@ class PipelineError(Exception):
     """Base of our errors: one stable sentence, and the values apart, in `context`.
 
     Args:
-        message: a sentence that never changes with the values, so that it can be counted and searched.
+        message: a sentence that is the same whatever the values, so it can be counted.
         context: the values, by name.
     """
 
@@ -52,7 +52,7 @@ class DecodeError(PipelineError):
     disposition = Disposition.DEAD_LETTER
 
 
-class RuleViolation(PipelineError):  # noqa: N818 - the name says what the record did, not that we failed
+class RuleViolation(PipelineError):  # noqa: N818 - the record broke a rule, we did not fail
     """A whole record that breaks a rule which holds for every record of its kind."""
 
     disposition = Disposition.DEAD_LETTER
