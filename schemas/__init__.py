@@ -1,0 +1,1 @@
+"""Avro side of every record: sources, codec, registry, compatibility."""

@@ -1,0 +1,142 @@
+"""Avro's binary primitives: variable-length longs, decimals, timestamps; nothing is ever rounded.
+
+The code that `schemas.generate` writes leans on the tables and functions here.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONG_MIN, LONG_MAX = -(1 << 63), (1 << 63) - 1
+MAX_VARINT = 10
+"""Most bytes of a long on the wire."""
+
+EXACT = Context(prec=38, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""38 digits; a place or a digit too many is an error, so `quantize` checks both at once."""
+
+PLACES = Decimal((0, (1,), -18))
+"""The last place of decimal(38,18)."""
+
+DOUBLE = struct.Struct("<d")
+
+
+def varint(value: int) -> bytes:
+    """Return a signed long as Avro writes it: zigzag, then seven bits a byte, low bits first.
+
+    Raises:
+        OverflowError: the value has more than 64 bits.
+    """
+    if not LONG_MIN <= value <= LONG_MAX:
+        message = f"{value} does not fit 64 bits"
+        raise OverflowError(message)
+    rest = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while rest > 0x7F:
+        out.append((rest & 0x7F) | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+LENGTHS: tuple[bytes, ...] = tuple(varint(size) for size in range(1024))
+"""What stands before a string of that many bytes."""
+
+
+def read_long(data: bytes, at: int) -> tuple[int, int]:
+    """Read one long.
+
+    Args:
+        data: the whole frame.
+        at: where the long begins.
+    Returns:
+        The value, and where the next thing begins.
+    Raises:
+        IndexError: the bytes end inside it.
+        ValueError: it is longer than ten bytes or has more than 64 bits.
+    """
+    result = shift = 0
+    for _ in range(MAX_VARINT):
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the top bit says that more follow
+            if result >> 64:
+                raise ValueError("a long has more than 64 bits")
+            return (result >> 1) ^ -(result & 1), at
+        shift += 7
+    raise ValueError("a long is longer than ten bytes")
+
+
+def read_size(data: bytes, at: int) -> tuple[int, int]:
+    """Read the length of a string or of bytes, which must lie inside `data`.
+
+    Returns:
+        Where the content begins, and where it ends.
+    """
+    size, start = read_long(data, at)
+    if not 0 <= size <= len(data) - start:
+        raise ValueError("a length is negative or goes past the end")
+    return start, start + size
+
+
+def read_count(data: bytes, at: int) -> tuple[int, int]:
+    """Read the item count of one block of an array or map whose items take a byte at least.
+
+    Returns:
+        The count, zero at the end of the array; and where the items begin.
+    """
+    count, at = read_long(data, at)
+    if count < 0:  # then the block's length in bytes follows
+        count = -count
+        size, at = read_long(data, at)
+        if not 0 <= size <= len(data) - at:
+            raise ValueError("the length of a block is negative or goes past the end")
+    if count > len(data) - at:
+        raise ValueError("a block claims more items than there are bytes")
+    return count, at
+
+
+def unscaled(value: Decimal) -> int:
+    """Return a decimal as a whole number of its 18th place.
+
+    Raises:
+        ArithmeticError: more than 18 places or 38 digits, or infinite.
+        ValueError: not a number.
+    """
+    return int(EXACT.scaleb(EXACT.quantize(value, PLACES), 18))
+
+
+def decimal_bytes(value: Decimal) -> bytes:
+    """Return a decimal(38,18) as big-endian two's complement, without its length."""
+    number = unscaled(value)
+    return number.to_bytes((number.bit_length() + 8) >> 3, "big", signed=True)
+
+
+def decimal_of(data: bytes) -> Decimal:
+    """Return the decimal(38,18) that two's complement bytes stand for.
+
+    Raises:
+        ArithmeticError: it has more than 38 digits.
+        ValueError: there is no byte.
+    """
+    if not data:
+        raise ValueError("a decimal has no byte")
+    return EXACT.scaleb(EXACT.create_decimal(int.from_bytes(data, "big", signed=True)), -18)
+
+
+def micros(moment: datetime) -> int:
+    """Return an aware instant as microseconds since 1970 in UTC."""
+    delta = moment - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def moment_of(value: int) -> datetime:
+    """Return the instant of that many microseconds since 1970.
+
+    Raises:
+        OverflowError: before year 1 or after year 9999.
+    """
+    return EPOCH + timedelta(microseconds=value)
