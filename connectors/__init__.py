@@ -1,0 +1,1 @@
+"""Everything outside Kafka: venues, recorded files and clocks, behind the protocols of `ports`."""
