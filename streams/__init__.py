@@ -1,0 +1,1 @@
+"""The shell around the core: topics, agents, engine, replay, local services, commands."""

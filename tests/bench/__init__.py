@@ -1,0 +1,1 @@
+"""Measurements: throughput, latency, recovery; run by the Makefile, not by pytest."""

@@ -1,0 +1,1 @@
+"""What a port promises, asked of each implementation. No network."""

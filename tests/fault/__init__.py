@@ -1,0 +1,1 @@
+"""Processes killed, paused and fenced, then audited, on loopback."""

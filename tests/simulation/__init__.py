@@ -1,0 +1,1 @@
+"""Seeded runs of the shipped code with crashes, duplicates and reordering. No network."""
