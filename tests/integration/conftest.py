@@ -1,0 +1,28 @@
+"""Real services for the tests of this folder: one broker and one registry for the whole run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.local.services import Services, local_services
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """A broker and a registry on free ports; they die with the run and leave nothing behind."""
+    data: Path = tmp_path_factory.mktemp("services")
+    with local_services(data, die_with_parent=True, remove=True) as running:
+        yield running
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """A prefix for topics, groups and subjects that no other test of the run has."""
+    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40]
+    return f"{readable}-{digest}."
