@@ -211,7 +211,11 @@ def extra(root: Path, files: Iterable[Path]) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the files, or with `--check` only compare; 0 done or equal, 2 refused, 3 differences."""
+    """Write the files, or with `--check` only compare them.
+
+    Returns:
+        0 done or equal, 2 a model that Avro can't carry, 3 files that differ.
+    """
     parser = argparse.ArgumentParser(prog="python -m schemas.derive", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; 3 if a file is stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of the .avsc files")

@@ -84,7 +84,7 @@ def shape_of(annotation: Any) -> Shape:
         others = [arg for arg in args if arg is not types.NoneType]
         if len(others) == 1 and len(others) < len(args):
             return Shape("optional", shape_of(others[0]))
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
         return Shape("array", shape_of(args[0]))
     if origin is dict and args[0] is str:
         return Shape("map", shape_of(args[1]))

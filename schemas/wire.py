@@ -44,6 +44,16 @@ def varint(value: int) -> bytes:
 LENGTHS: tuple[bytes, ...] = tuple(varint(size) for size in range(1024))
 """What stands before a string of that many bytes."""
 
+LOW_GROUPS: tuple[bytes, ...] = tuple(
+    bytes(((pair & 0x7F) | 0x80, (pair >> 7) | 0x80)) for pair in range(1 << 14)
+)
+"""Two groups of seven bits, low ones first, each saying that more follow."""
+
+HIGH_GROUPS: tuple[bytes, ...] = tuple(
+    bytes(((pair & 0x7F) | 0x80, pair >> 7)) for pair in range(1 << 14)
+)
+"""Two groups of seven bits of which the second is the last."""
+
 
 def read_long(data: bytes, at: int) -> tuple[int, int]:
     """Read one long.
@@ -62,7 +72,7 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         result |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the top bit says that more follow
+        if byte < 0x80:
             if result >> 64:
                 raise ValueError("a long has more than 64 bits")
             return (result >> 1) ^ -(result & 1), at
@@ -125,6 +135,17 @@ def decimal_of(data: bytes) -> Decimal:
     if not data:
         raise ValueError("a decimal has no byte")
     return EXACT.scaleb(EXACT.create_decimal(int.from_bytes(data, "big", signed=True)), -18)
+
+
+def finite(value: float) -> float:
+    """Return a double that is a number.
+
+    Raises:
+        ValueError: NaN or infinite.
+    """
+    if value - value != 0:
+        raise ValueError("a double is not finite")
+    return value
 
 
 def micros(moment: datetime) -> int:
