@@ -1,7 +1,7 @@
 """A file of recorded trades as a market: `timestamp,price,amount` with seconds since 1970.
 
-Rows are read one by one and never kept, so the size of a file does not matter. A row is either a Tick
-or a refusal with its reason; nothing is skipped silently. Equal rows are different trades: a trade's
+Rows are read one by one and never kept, so the size of a file does not matter. A row is a Tick or a
+refusal with its reason; nothing is skipped silently. Equal rows are different trades: a trade's
 identity is its file and row.
 """
 
