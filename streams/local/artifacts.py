@@ -79,7 +79,9 @@ def install_archive(checked: Path, target: Path) -> None:
     for file in checked.iterdir():
         with tarfile.open(file) as archive:
             # Early releases of Python 3.11 have no filters; the digest vouches for the content.
-            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
+            archive.extraction_filter = getattr(
+                tarfile, "data_filter", lambda member, _path: member
+            )
             archive.extractall(target)  # noqa: S202 - pinned by digest, and filtered
 
 
@@ -141,7 +143,9 @@ def verify(artifact: Artifact, folder: Path) -> None:
         if digest != expected:
             raise ArtifactError(
                 "a fetched file is not the one that was pinned",
-                file=name, expected_sha512=expected, sha512=digest,
+                file=name,
+                expected_sha512=expected,
+                sha512=digest,
             )
 
 
@@ -157,8 +161,8 @@ def _fetch(artifact: Artifact, into: Path, notify: Notify) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise ConfigError(
-            "Maven is needed to fetch the local services: install it (package `maven`), or point the"
-            " settings at services that run already",
+            "Maven is needed to fetch the local services: install it (package `maven`), or use"
+            " services that run already",
             coordinate=artifact.coordinate,
         )
     with resources.as_file(resources.files(__package__).joinpath("pom.xml")) as pom:
@@ -182,9 +186,13 @@ def _fetch(artifact: Artifact, into: Path, notify: Notify) -> None:
 def _run(command: list[str], notify: Notify) -> tuple[int, list[str]]:
     """Run Maven, tell its progress, and return its status and last lines."""
     lines: list[str] = []
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace",
+    with subprocess.Popen(  # noqa: S603 - no shell, and the arguments are ours
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     ) as maven:
         if maven.stdout is None:
             raise UnavailableError("Maven's output could not be read")

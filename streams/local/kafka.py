@@ -121,7 +121,7 @@ class LocalKafka(Daemon):
             return
         command = [*self._run("kafka.tools.StorageTool"), "format", "--ignore-formatted"]
         command += ["--cluster-id", _new_cluster_id(), "--config", self._properties]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - no shell, and the arguments are ours
             command, cwd=self.folder, capture_output=True, text=True, errors="replace", check=False
         )
         if done.returncode != 0:

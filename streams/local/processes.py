@@ -58,7 +58,8 @@ def birth_of(pid: int) -> str | None:
 
 def _birth_by_ps(pid: int) -> str | None:
     asked = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+    told = done.stdout.strip()
     state, _, started = told.partition(" ")
     return None if not told or state.startswith("Z") else started.strip()
 
@@ -85,7 +86,7 @@ def spawn(
     """
     prepare = _death_with_parent() if die_with_parent else None
     with log.open("ab") as out:
-        child = subprocess.Popen(  # noqa: PLW1509 - the hook makes one system call and takes no lock
+        child = subprocess.Popen(  # noqa: S603 - no shell, and the arguments are ours
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -93,7 +94,7 @@ def spawn(
             cwd=cwd,
             env=env,
             start_new_session=True,
-            preexec_fn=prepare,
+            preexec_fn=prepare,  # noqa: PLW1509 - it makes one system call and takes no lock
         )
     _CHILDREN[child.pid] = child
     return ProcessRef(child.pid, birth_of(child.pid) or "ended at once")
@@ -232,7 +233,7 @@ class Daemon(ABC):
         Args:
             deadline: moment of `time.monotonic()` to give up at.
         Raises:
-            UnavailableError: it ended, or did not answer in time; the last lines of its log are told.
+            UnavailableError: it ended, or did not answer in time; the end of its log is told.
         """
         while True:
             if self.probe():
@@ -240,12 +241,16 @@ class Daemon(ABC):
             if not self.alive:
                 raise UnavailableError(
                     "a local service ended while it started",
-                    service=self.name, log=str(self.log), last_lines=self.last_lines(),
+                    service=self.name,
+                    log=str(self.log),
+                    last_lines=self.last_lines(),
                 )
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     "a local service was not ready in time",
-                    service=self.name, log=str(self.log), last_lines=self.last_lines(),
+                    service=self.name,
+                    log=str(self.log),
+                    last_lines=self.last_lines(),
                 )
             time.sleep(_POLL_SECONDS)
 

@@ -79,7 +79,9 @@ class LocalRegistry(Daemon):
     def prepare(self) -> None:
         """Refuse a folder that the database's address cannot name."""
         if ";" in str(self.folder):
-            raise ConfigError("the data folder may not have a semicolon in its name", folder=str(self.folder))
+            raise ConfigError(
+                "the data folder may not have a semicolon in its name", folder=str(self.folder)
+            )
 
     def command(self) -> list[str | Path]:
         """Program and arguments."""

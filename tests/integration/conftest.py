@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.local.services import Services, local_services
+from streams.local.services import Services, fetch, local_services
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what the services are made of before any test's own time limit runs."""
+    asked = any("services" in getattr(item, "fixturenames", ()) for item in session.items)
+    if asked and not session.config.option.collectonly:
+        fetch(_tell)
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +33,8 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40]
     return f"{readable}-{digest}."
+
+
+def _tell(text: str, passing: bool) -> None:
+    if not passing:
+        print(text)
