@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from streams.local.processes import ProcessRef
 from streams.local.registry import LocalRegistry
 
 START_SECONDS = 120.0
+LOCK = ".lock"  # held while services are being started
 _STATE = "state.json"
 
 
@@ -112,6 +115,15 @@ class Services:
         for one in self.members:
             one.stop()
         self.save()
+
+    def remove_data(self) -> None:
+        """Remove all that the services stored; nothing else that stands in the folder."""
+        for one in self.members:
+            shutil.rmtree(one.folder, ignore_errors=True)
+        self.data.joinpath(_STATE).unlink(missing_ok=True)
+        self.data.joinpath(LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            self.data.rmdir()
 
     def start_kafka(self, *, timeout: float = START_SECONDS) -> None:
         """Start the broker again, on the ports that it had.

@@ -26,16 +26,24 @@ def recorded_trades(notify: Notify = quiet) -> Path:
         UnavailableError: Maven could not fetch the archive.
     """
     path = resolve("market-data", install=_install, notify=notify) / RECORDED_TRADES
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != RECORDED_TRADES_SHA256:  # each time: an edited file must not pass for this one
+    digest = _sha256(path)
+    if digest != RECORDED_TRADES_SHA256:  # each time: an edit must not go unseen
         raise ArtifactError(
-            "the recorded trades are not the file that is known: remove it to have it fetched again",
+            "the recorded trades are not the file that is known",
+            hint=f"remove {path.parent} to have it fetched again",
             path=str(path),
             expected_sha256=RECORDED_TRADES_SHA256,
             sha256=digest,
         )
     return path
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def _install(checked: Path, target: Path) -> None:

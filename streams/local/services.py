@@ -10,10 +10,25 @@ from pathlib import Path
 
 from processors.errors import ConfigError, UnavailableError
 from streams.local.artifacts import Notify, quiet
-from streams.local.group import Services, ServiceStatus, make_kafka, make_registry
+from streams.local.group import (
+    LOCK,
+    START_SECONDS,
+    Services,
+    ServiceStatus,
+    make_kafka,
+    make_registry,
+)
 from streams.local.ports import free_ports, is_free
 
-__all__ = ["DEFAULT_DATA", "ServiceStatus", "Services", "fetch", "local_services", "up"]
+__all__ = [
+    "DEFAULT_DATA",
+    "START_SECONDS",
+    "ServiceStatus",
+    "Services",
+    "fetch",
+    "local_services",
+    "up",
+]
 
 DEFAULT_DATA = Path(".fillonce")
 _ATTEMPTS = 3
@@ -39,6 +54,7 @@ def up(
     kafka_port: int | None = None,
     registry_port: int | None = None,
     notify: Notify = quiet,
+    timeout: float = START_SECONDS,
 ) -> tuple[Services, bool]:
     """Start both services of a folder so that they outlive this program.
 
@@ -47,6 +63,7 @@ def up(
         kafka_port: for clients of the broker; the last one or a free one if not given.
         registry_port: likewise for the registry.
         notify: told what is being done.
+        timeout: seconds for the start itself.
     Returns:
         The services, and whether they were all up before.
     Raises:
@@ -54,18 +71,21 @@ def up(
         UnavailableError: a service did not come up.
     """
     data.mkdir(parents=True, exist_ok=True)
-    with data.joinpath(".lock").open("w") as handle:
+    with data.joinpath(LOCK).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         known = Services.load(data)
         if known is not None and any(one.alive for one in known.members):
             _require_ports(known, kafka_port, registry_port)
             ready = all(one.status == "up" for one in known.status())
             if not ready:
-                known.start(notify=notify)
+                known.start(timeout=timeout, notify=notify)
             return known, ready
         wanted = (kafka_port, registry_port)
         last = _last_ports(known)
-        return _start_on_ports(data, wanted, last=last, die_with_parent=False, notify=notify), False
+        started = _start_on_ports(
+            data, wanted, last=last, die_with_parent=False, notify=notify, timeout=timeout
+        )
+        return started, False
 
 
 @contextmanager
@@ -108,6 +128,7 @@ def _start_on_ports(
     members: tuple[bool, bool] = (True, True),
     die_with_parent: bool,
     notify: Notify,
+    timeout: float = START_SECONDS,
 ) -> Services:
     """Start on the given ports, else the last ones, else free ones: those again if they clash."""
     for port in wanted:
@@ -131,7 +152,7 @@ def _start_on_ports(
             else None,
         )
         try:
-            services.start(notify=notify)
+            services.start(timeout=timeout, notify=notify)
         except BaseException as error:
             services.stop()
             clash = any(word in str(error) for word in _CLASH)

@@ -1,0 +1,1 @@
+"""The program `fillonce`: one file per group of commands, each thin over the rest of the house."""
