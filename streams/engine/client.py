@@ -1,0 +1,390 @@
+"""The kafka thread's side: the consumer of the group, the one producer, and what their errors mean."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from streams.engine.errors import (
+    AbortBatch,
+    ConfigError,
+    EngineError,
+    Exit,
+    FencedError,
+    OutcomeUnknown,
+    RestartError,
+    UnreachableError,
+)
+from streams.engine.event import Message
+from streams.engine.settings import (
+    CALL_GRACE_SECONDS,
+    PINNED_CONSUMER,
+    PINNED_PRODUCER,
+    EngineSettings,
+)
+
+log = logging.getLogger(__name__)
+
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001
+_FORBIDDEN = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+
+
+class WireFaults(logging.Handler):
+    """Counts the client's log lines that tell of a cut connection or a request time-out."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note one line; FAIL and REQTMOUT are librdkafka's names for the two."""
+        line = record.getMessage()
+        if line.startswith(("FAIL", "REQTMOUT")) or " FAIL " in line or "REQTMOUT" in line:
+            self.count += 1
+
+
+def client_logger(name: str, faults: WireFaults | None = None) -> logging.Logger:
+    """Return a logger for one client that shows warnings and feeds `faults`."""
+    logger = logging.Logger(f"librdkafka.{name}", logging.DEBUG)
+    if faults is not None:
+        logger.addHandler(faults)
+    return logger
+
+
+class Watchdog:
+    """Ends the process when a client call, or the event loop, overruns its deadline: neither can be cancelled."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def arm(self, what: str, seconds: float) -> None:
+        """End the process unless `disarm(what)` comes within `seconds` and the grace."""
+        self._due[what] = time.monotonic() + seconds + CALL_GRACE_SECONDS
+
+    def disarm(self, what: str) -> None:
+        """The call has come back."""
+        self._due.pop(what, None)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            now = time.monotonic()
+            for what, due in list(self._due.items()):
+                if now > due:
+                    log.critical(
+                        "%s did not come back in time and cannot be cancelled: exit 75", what
+                    )
+                    os._exit(Exit.RESTART)
+
+
+class Client:
+    """Consumer and producer of one worker. All methods but `produce` run on the kafka thread."""
+
+    def __init__(self, group: str, settings: EngineSettings, watchdog: Watchdog) -> None:
+        self.group = group
+        self.settings = settings
+        self.watchdog = watchdog
+        self.slot = f"{group}-{settings.instance_id}"
+        self.epoch = 0
+        self.assigned: list[tuple[str, int]] = []
+        self.lost = False
+        self.producer: Producer = None  # type: ignore[assignment]
+        self.consumer: Consumer = None  # type: ignore[assignment]
+        self._faults = WireFaults()
+        self._faults_at_begin = 0
+        self.error: EngineError | None = None
+
+    # -- start and end
+
+    def open_producer(self, timeout: float = 30.0) -> None:
+        """Open a producer with the slot's transactional id: whatever the last one left is settled."""
+        self._faults = WireFaults()
+        self.producer = Producer(
+            {
+                **self.settings.common(),
+                **PINNED_PRODUCER,
+                "transactional.id": self.slot,
+                "error_cb": self._on_error,
+            },
+            logger=client_logger("producer", self._faults),
+        )
+        deadline = time.monotonic() + timeout
+        while True:
+            self.watchdog.arm("init_transactions", timeout)
+            try:
+                self.producer.init_transactions(10.0)
+            except KafkaException as error:
+                cause = error.args[0]
+                if cause.code() in _FORBIDDEN:
+                    raise ConfigError(
+                        f"the broker refuses transactional id {self.slot}: {cause.str()}"
+                    ) from error
+                if cause.retriable() or cause.code() == KafkaError._TIMED_OUT:  # noqa: SLF001
+                    if time.monotonic() < deadline:
+                        continue
+                    raise UnreachableError(
+                        f"no answer from Kafka at {self.settings.bootstrap} within {timeout:g} s: {cause.str()}"
+                    ) from error
+                if cause.code() in _FENCED:
+                    raise FencedError(
+                        f"transactional id {self.slot} is held by another worker"
+                    ) from error
+                raise RestartError(f"init_transactions: {cause.str()}") from error
+            else:
+                return
+            finally:
+                self.watchdog.disarm("init_transactions")
+
+    def subscribe(self, topics: list[str]) -> None:
+        """Join the group."""
+        config = {
+            **self.settings.common(),
+            **PINNED_CONSUMER,
+            "group.id": self.group,
+            "error_cb": self._on_error,
+        }
+        if self.settings.membership == "static":
+            config["group.instance.id"] = self.slot
+        self.consumer = Consumer(config, logger=client_logger("consumer"))
+        self.consumer.subscribe(
+            topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def close(self) -> None:
+        """Leave: a static member keeps its slot for the session time-out."""
+        if self.consumer is not None:
+            self.consumer.close()
+        if self.producer is not None:
+            self.producer.flush(5.0)
+
+    # -- rebalance: callbacks run inside poll and consume
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.epoch += 1
+        self.assigned = [(tp.topic, tp.partition) for tp in partitions]
+        # Nothing is fetched until the engine has restored and assigns explicit offsets.
+        consumer.assign([])
+
+    def _on_revoke(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        self.epoch += 1
+        self.assigned = []
+        consumer.unassign()
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.lost = True
+        self._on_revoke(consumer, partitions)
+
+    def start_at(self, offsets: list[tuple[str, int, int]]) -> None:
+        """Read from explicit offsets: (topic, partition, offset)."""
+        self.consumer.assign([TopicPartition(t, p, o) for t, p, o in offsets])
+
+    # -- reading
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _FORBIDDEN:
+            self.error = ConfigError(f"Kafka refuses this client: {error.str()}")
+        elif error.fatal() or error.code() in _FENCED:
+            log.error("client error: %s", error.str())
+        else:
+            log.info("client: %s", error.str())
+
+    def fetch(self, timeout: float, limit: int) -> tuple[list[Message], list[tuple[str, int, int]]]:
+        """Return records, and the (topic, partition, position) of partitions read to their end.
+
+        Polls one record with the whole time-out, then takes what is there already.
+        """
+        first = self.consumer.poll(timeout)
+        if self.error is not None:
+            raise self.error
+        if first is None:
+            return [], []
+        records: list[Message] = []
+        ends: list[tuple[str, int, int]] = []
+        epoch = self.epoch
+        for m in [first, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]:
+            error = m.error()
+            if error is None:
+                stamp = m.timestamp()[1]
+                records.append(
+                    Message(
+                        m.topic(), m.partition(), m.offset(), stamp, m.key(), m.value(), m.headers()
+                    )
+                )
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                ends.append((m.topic(), m.partition(), m.offset()))
+            else:
+                self._consumer_error(error)
+        if epoch != self.epoch:
+            return [], []
+        return records, ends
+
+    def _consumer_error(self, error: KafkaError) -> None:
+        code = error.code()
+        if code in _FENCED or error.fatal():
+            raise FencedError(f"fenced by another worker in slot {self.slot}: {error.str()}")
+        if code in _FORBIDDEN:
+            raise ConfigError(f"Kafka refuses this worker: {error.str()}")
+        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+            raise ConfigError(
+                f"a position is not in the log any more: {error.str()}; records were lost to retention"
+            )
+        log.warning("consumer: %s", error.str())
+
+    def committed(
+        self, partitions: list[tuple[str, int]], timeout: float = 60.0
+    ) -> dict[tuple[str, int], tuple[int, str]]:
+        """Return stable committed offset (-1: none) and metadata by partition.
+
+        Waits for a pending transaction on them: read_committed asks for stable offsets.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                found = self.consumer.committed(
+                    [TopicPartition(t, p) for t, p in partitions], timeout=5.0
+                )
+            except KafkaException as error:
+                if time.monotonic() > deadline:
+                    raise UnreachableError(
+                        f"committed offsets are not to be had: {error.args[0].str()}"
+                    ) from error
+                continue
+            waiting = [tp for tp in found if tp.error is not None]
+            if not waiting:
+                return {
+                    (tp.topic, tp.partition): (max(tp.offset, -1), tp.metadata or "")
+                    for tp in found
+                }
+            if time.monotonic() > deadline:
+                raise UnreachableError(
+                    f"committed offsets are not to be had: {waiting[0].error.str()}"
+                )
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the first offset of a partition and its last stable one."""
+        low, high = self.consumer.get_watermark_offsets(
+            TopicPartition(topic, partition), timeout=10.0
+        )
+        return low, high
+
+    def behind(self, topic: str, partition: int, position: int) -> bool:
+        """Whether the last known end of a partition lies past `position`; asks nobody."""
+        bounds = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+        return bounds is not None and bounds[1] > position
+
+    def metadata(self) -> Any:
+        """Return the group metadata of the current generation."""
+        return self.consumer.consumer_group_metadata()
+
+    # -- the transaction
+
+    def begin(self) -> None:
+        """Begin a transaction; local, so it may be called from any thread."""
+        self._faults_at_begin = self._faults.count
+        try:
+            self.producer.begin_transaction()
+        except KafkaException as error:
+            raise RestartError(f"begin_transaction: {error.args[0].str()}") from error
+
+    @property
+    def tainted(self) -> bool:
+        """Whether the wire failed since begin: a delayed request could land in the next transaction."""
+        return self._faults.count != self._faults_at_begin
+
+    def commit(
+        self,
+        offsets: list[TopicPartition],
+        metadata: Any,
+        seconds: float,
+        moved: Callable[[str], None],
+    ) -> None:
+        """Flush, send the offsets, commit: in this order, so that a restore is complete.
+
+        Raises:
+            AbortBatch: nothing of it counts; OutcomeUnknown: the committed metadata tells;
+            FencedError, RestartError: this process cannot go on.
+        """
+        deadline = time.monotonic() + seconds
+        self.watchdog.arm("commit", seconds)
+        try:
+            left = self.producer.flush(max(deadline - time.monotonic(), 0.1))
+            if left:
+                raise AbortBatch(f"{left} records were not delivered within {seconds:g} s")
+            moved("FLUSHED")
+            self._call(
+                "send_offsets_to_transaction",
+                lambda t: self.producer.send_offsets_to_transaction(offsets, metadata, t),
+                deadline,
+                AbortBatch,
+            )
+            moved("OFFSETS_SENT")
+            moved("COMMITTING")
+            self._call(
+                "commit_transaction", self.producer.commit_transaction, deadline, OutcomeUnknown
+            )
+        finally:
+            self.watchdog.disarm("commit")
+
+    def _call(
+        self, name: str, call: Callable[[float], Any], deadline: float, late: type[EngineError]
+    ) -> None:
+        while True:
+            try:
+                call(max(deadline - time.monotonic(), 0.1))
+            except KafkaException as error:
+                cause = error.args[0]
+                if cause.fatal() or cause.code() in _FENCED:
+                    if cause.code() in _FENCED:
+                        raise FencedError(f"{name}: {cause.str()}") from error
+                    raise RestartError(f"{name}: {cause.str()}") from error
+                if cause.txn_requires_abort():
+                    raise AbortBatch(f"{name}: {cause.str()}") from error
+                if not cause.retriable() and cause.code() != KafkaError._TIMED_OUT:  # noqa: SLF001
+                    raise RestartError(f"{name}: {cause.str()}") from error
+                self._faults.count += 1
+                if time.monotonic() >= deadline:
+                    raise late(f"{name}: {cause.str()}") from error
+            except SystemError as error:
+                raise RestartError(f"{name}: the client raised {error}") from error
+            else:
+                return
+
+    def abort(self, seconds: float = 4.0) -> None:
+        """Abort the open transaction as well as can be; the recycle after it settles the rest."""
+        self.watchdog.arm("abort", seconds)
+        try:
+            self.producer.purge()
+            self.producer.abort_transaction(seconds)
+        except KafkaException as error:
+            if error.args[0].code() in _FENCED:
+                raise FencedError(f"abort_transaction: {error.args[0].str()}") from error
+            log.warning("abort: %s", error.args[0].str())
+        finally:
+            self.watchdog.disarm("abort")
+
+    def recycle(self) -> None:
+        """Open a new producer with the same id: the epoch rises, and no delayed request can land any more."""
+        old, self.producer = self.producer, None  # type: ignore[assignment]
+        del old
+        self.open_producer()

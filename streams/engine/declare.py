@@ -1,0 +1,114 @@
+"""Checks the topics that an application reads, and creates the ones that are its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.engine.errors import ConfigError, UnreachableError
+from streams.engine.settings import EngineSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A topic the engine needs, and how to create it."""
+
+    name: str
+    partitions: int | None
+    compact: bool = False
+    ours: bool = False
+
+
+def partition_counts(admin: AdminClient, names: set[str]) -> dict[str, int]:
+    """Return the number of partitions of each topic that is there."""
+    try:
+        topics = admin.list_topics(timeout=10.0).topics
+    except KafkaException as error:
+        raise UnreachableError(f"no answer from Kafka: {error.args[0].str()}") from error
+    return {n: len(topics[n].partitions) for n in names if n in topics and topics[n].error is None}
+
+
+def create(admin: AdminClient, topics: list[Wanted], count: int, settings: EngineSettings) -> None:
+    """Create topics; one that another worker has just created is fine."""
+    new = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions or count,
+            replication_factor=settings.replication_factor,
+            config={
+                "cleanup.policy": "compact" if topic.compact else "delete",
+                "message.timestamp.type": "CreateTime",
+                **({} if topic.compact else {"retention.ms": "-1"}),
+            },
+        )
+        for topic in topics
+    ]
+    if not new:
+        return
+    for name, done in admin.create_topics(new, operation_timeout=20.0).items():
+        try:
+            done.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise ConfigError(
+                    f"topic {name} cannot be created: {error.args[0].str()}"
+                ) from error
+
+
+def ensure(
+    sources: list[Wanted], others: list[Wanted], settings: EngineSettings
+) -> tuple[int, dict[str, int]]:
+    """Wait for and create topics, and check co-partitioning.
+
+    Args:
+        sources: what the agents read: all of one partition count.
+        others: changelogs, journal, dead letters and outputs.
+    Returns:
+        The partition count of the unit, and that of every topic.
+    Raises:
+        ConfigError: the sources' counts differ, or an own topic has another count.
+        UnreachableError: Kafka does not answer, or a topic stays away.
+    """
+    admin = AdminClient(settings.common())
+    names = {t.name for t in [*sources, *others]}
+    deadline = time.monotonic() + settings.topic_wait_seconds
+    while True:
+        found = partition_counts(admin, names)
+        missing = [t for t in sources if t.name not in found]
+        if settings.declare_topics and missing and all(t.partitions for t in missing):
+            create(admin, missing, 1, settings)
+            missing = []
+            found = partition_counts(admin, names)
+        if not [t for t in sources if t.name not in found]:
+            break
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"topic {', '.join(sorted(t.name for t in sources if t.name not in found))} is not there; "
+                "`fillonce topics apply` creates the catalogue"
+            )
+        time.sleep(0.2)
+    counts = {t.name: found[t.name] for t in sources}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
+        raise ConfigError(f"the topics of one processor have one partition count: {listed}")
+    unit = next(iter(counts.values()), 1)
+    absent = [t for t in others if t.name not in found]
+    if absent:
+        create(admin, absent, unit, settings)
+    while [t for t in others if t.name not in found]:
+        found = partition_counts(admin, names)
+        if time.monotonic() > deadline:
+            raise UnreachableError("topics were created, but the broker does not list them")
+        time.sleep(0.05)
+    wrong = [t.name for t in others if t.ours and found[t.name] != unit]
+    if wrong:
+        raise ConfigError(
+            f"{', '.join(sorted(wrong))}: {unit} partitions are needed, as many as the processor's sources have"
+        )
+    return unit, found

@@ -1,0 +1,73 @@
+"""Hands a partition's run to the agents and waits at the barrier; worker and replay share it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from streams.engine.errors import AgentFailed, ConfigError
+from streams.engine.event import Event
+
+
+class Delivery:
+    """Which streams read which topic, and how events reach them in order."""
+
+    def __init__(self, agents: list[Any]) -> None:
+        self.agents = sorted(agents, key=lambda agent: agent.name)
+        self._streams: dict[str, list[Any]] = {}
+        self.failure: tuple[Any, BaseException] | None = None
+
+    def connect(self) -> None:
+        """Look up the agents' new streams; after every start of the agents."""
+        self.failure = None
+        self._streams = {}
+        for agent in self.agents:
+            for topic in agent.input_topics:
+                self._streams.setdefault(topic, []).append(agent)
+
+    async def restart(self) -> None:
+        """Give every agent a new generator and a new stream."""
+        for agent in self.agents:
+            await agent.end()
+        for agent in self.agents:
+            await agent.begin()
+        self.connect()
+
+    async def run(self, events: list[Event]) -> None:
+        """Hand events over in order; return when every agent has asked for more.
+
+        A single reader of a topic gets a whole run and iterates by itself; several are handed one
+        event after the other, in the order of the agents' names, each finished before the next starts.
+
+        Raises:
+            AgentFailed: an agent raised, or ended; `event` is what it had in hand.
+        """
+        start, count = 0, len(events)
+        while start < count:
+            readers = self._streams.get(events[start].message.topic)
+            if not readers:
+                raise ConfigError(f"no agent reads {events[start].message.topic}")
+            if len(readers) > 1:
+                for agent in readers:
+                    again = events[start]
+                    again.alive = True
+                    await self._hand(agent, [again])
+                start += 1
+                continue
+            end = start + 1
+            while end < count and self._streams.get(events[end].message.topic) == readers:
+                end += 1
+            await self._hand(readers[0], events[start:end])
+            start = end
+
+    async def _hand(self, agent: Any, events: list[Event]) -> None:
+        if self.failure is not None:
+            failed, error = self.failure
+            raise AgentFailed(failed.name, None, error) from error
+        stream = agent.engine_stream
+        try:
+            await stream.hand(events)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            raise AgentFailed(agent.name, stream.current_event, error) from error

@@ -1,0 +1,69 @@
+"""What can go wrong in the engine, and what follows from it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+
+class Exit(IntEnum):
+    """Exit status of a worker that cannot go on."""
+
+    FAILED = 1
+    CONFIG = 2
+    UNREACHABLE = 4
+    FENCED = 70
+    RESTART = 75
+
+
+class EngineError(Exception):
+    """Base of the engine's errors; `exit_code` is the worker's exit status where it ends one."""
+
+    exit_code = Exit.FAILED
+
+
+class ConfigError(EngineError):
+    """The application asks for something that the engine does not do, or is set up wrongly."""
+
+    exit_code = Exit.CONFIG
+
+
+class UnreachableError(EngineError):
+    """A broker does not answer, or a topic stays away past its deadline."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+class FencedError(EngineError):
+    """Another worker holds this slot; this one must not come back by itself."""
+
+    exit_code = Exit.FENCED
+
+
+class RestartError(EngineError):
+    """The state of the client is not known any more; a new process cleans up by its epoch."""
+
+    exit_code = Exit.RESTART
+
+
+class AbortBatch(EngineError):
+    """The transaction must be aborted, and its records handed out again."""
+
+
+class OutcomeUnknown(EngineError):
+    """The commit may or may not have happened; the committed offset's metadata tells."""
+
+
+class DeadEvent(EngineError):
+    """Something used an event whose batch is over; nothing of it may reach a later transaction."""
+
+
+class AgentFailed(AbortBatch):
+    """An agent raised, ended or did not finish while it had an event in hand."""
+
+    def __init__(self, agent: str, event: Any, cause: BaseException) -> None:
+        super().__init__(f"agent {agent} failed: {type(cause).__name__}: {cause}")
+        self.agent = agent
+        self.event = event
+        self.cause = cause
+        self.disposition = str(getattr(cause, "disposition", "")).rsplit(".", 1)[-1]

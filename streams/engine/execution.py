@@ -1,0 +1,306 @@
+"""What happens between begin and commit: events out of records, clock ticks, changelogs, journal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from streams.engine.batch import Output, PartitionBatch
+from streams.engine.errors import AgentFailed, EngineError
+from streams.engine.event import CLOCK, ClockTick, Event, Message
+from streams.engine.journal import journal_record
+from streams.engine.poison import dead_letter_headers
+from streams.engine.settings import BATCH_SECONDS
+from streams.engine.store.memory import DELETED
+
+log = logging.getLogger(__name__)
+
+CHUNK = 500
+"""Records handed out before the batch's age is looked at again."""
+
+
+def tick_message(partition: int, sequence: int, every: float, now_micros: int) -> Message:
+    """Return the pseudo record of a clock tick: its offset is the journal's sequence."""
+    return Message(f"{CLOCK}/{every:g}", partition, sequence, now_micros // 1000, None, None, None)
+
+
+def loaders_of(app: Any) -> dict[str, Any]:
+    """Return by topic the schema its records are read with.
+
+    Raises:
+        EngineError: two agents read one topic with different schemas.
+    """
+    found: dict[str, Any] = {}
+    for agent in app.agents.values():
+        if agent.clock is not None:
+            continue
+        for topic in agent.input_topics:
+            channel = agent.channel
+            if topic in found and type(found[topic].schema) is not type(channel.schema):
+                raise EngineError(f"{topic} is read with two schemas by the agents of one app")
+            found[topic] = channel
+    return found
+
+
+class Execution:
+    """Runs batches of one engine; worker state stays with the engine."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.app = engine.app
+        self._channels: dict[str, Any] = {}
+        self._due: dict[tuple[int, float], float] = {}
+
+    def prepare(self) -> None:
+        """Look up how each topic is read."""
+        self._channels = loaders_of(self.app)
+
+    # -- clock
+
+    def reset_clocks(self, partitions: list[int]) -> None:
+        """Start the clocks of the partitions that are ours now."""
+        now = time.monotonic()
+        self._due = {(p, every): now + every for p in partitions for every in self._periods()}
+
+    def _periods(self) -> list[float]:
+        return sorted(
+            {agent.clock.every for agent in self.app.agents.values() if agent.clock is not None}
+        )
+
+    def patience(self, idle_pending: bool) -> float:
+        """Return how long a poll may wait, in seconds."""
+        if idle_pending:
+            return 0.02
+        if not self._due:
+            return 0.5
+        return min(max(min(self._due.values()) - time.monotonic(), 0.0), 0.5)
+
+    def due_ticks(self) -> list[tuple[int, float]]:
+        """Return the ticks that are due, and set when the next ones are."""
+        now = time.monotonic()
+        due = sorted(mark for mark, at in self._due.items() if at <= now)
+        for mark in due:
+            self._due[mark] = now + mark[1]
+        return due
+
+    # -- a batch
+
+    def batch_of(
+        self, batches: dict[int, PartitionBatch], partition: int, now: int
+    ) -> PartitionBatch:
+        """Return the partition's share of the open transaction; its `now` never goes back."""
+        batch = batches.get(partition)
+        if batch is None:
+            part = self.engine.parts[partition]
+            batch = batches[partition] = PartitionBatch(
+                self.engine.name,
+                partition,
+                part.sequence + 1,
+                max(now, part.last_now),
+                part.known,
+                part.known_scans,
+            )
+        return batch
+
+    async def run(
+        self, batches: dict[int, PartitionBatch], now: int, ticks: list[tuple[int, float]]
+    ) -> list[Message]:
+        """Hand out one batch up to the barrier.
+
+        Returns:
+            The records that were handed out; those that were not go back to the front.
+        """
+        engine = self.engine
+        taken = engine.buffers.take(
+            engine.settings.batch_max, engine.settings.batch_bytes, engine.poison.suspect
+        )
+        handed: list[Message] = []
+        deadline = time.monotonic() + BATCH_SECONDS / 2
+        for partition, messages in taken.items():
+            for start in range(0, len(messages), CHUNK):
+                if time.monotonic() > deadline:
+                    engine.buffers.put_back(messages[start:])
+                    break
+                chunk = messages[start : start + CHUNK]
+                await self._hand_out(self.batch_of(batches, partition, now), chunk)
+                handed += chunk
+        for partition, every in ticks:
+            if partition in engine.parts:
+                await self._tick(self.batch_of(batches, partition, now), every)
+        return handed
+
+    async def _hand_out(self, batch: PartitionBatch, messages: list[Message]) -> None:
+        events: list[Event] = []
+        for message in messages:
+            verdict = self.engine.poison.verdict(message)
+            if verdict is None:
+                channel = self._channels[message.topic]
+                try:
+                    value = channel.schema.loads_value(
+                        self.app, message, serializer=channel.value_serializer
+                    )
+                    key = channel.schema.loads_key(
+                        self.app, message, serializer=channel.key_serializer
+                    )
+                except Exception as error:
+                    if str(getattr(error, "disposition", "")).endswith("RETRY"):
+                        raise AgentFailed(
+                            "codec", Event(self.app, None, None, message, batch), error
+                        ) from error
+                    verdict = f"{type(error).__name__}: {error}"[:500]
+                else:
+                    batch.take(message, "records")
+                    events.append(Event(self.app, key, value, message, batch))
+                    continue
+            if events:
+                await self.engine.delivery.run(events)
+                events = []
+            self.dead_letter(batch, message, verdict)
+        if events:
+            await self.engine.delivery.run(events)
+
+    def dead_letter(self, batch: PartitionBatch, message: Message, reason: str) -> None:
+        """Send a record to the dead letters of its topic, in the same transaction."""
+        batch.take(message, "dead", reason)
+        log.error(
+            "dead letter: %s[%d]@%d: %s", message.topic, message.partition, message.offset, reason
+        )
+        output = dead_letter(self.engine.name, batch, message, reason)
+        batch.sent(output)
+        self.engine.produce(output)
+
+    async def _tick(self, batch: PartitionBatch, every: float) -> None:
+        before = (batch.mutations, batch.output_count)
+        batch.tick(every)
+        await self.engine.delivery.run([tick_event(self.app, batch, every)])
+        if before == (batch.mutations, batch.output_count):
+            batch.runs.pop()
+
+    def who(self) -> str:
+        """Return in words who has an event in hand."""
+        for agent in self.engine.delivery.agents:
+            event = getattr(agent.engine_stream, "current_event", None)
+            if event is not None:
+                return f"agent {agent.name} had {event!r} in hand"
+        return "no agent had an event in hand"
+
+    # -- commit
+
+    def seal(self, live: dict[int, PartitionBatch]) -> None:
+        """Write changelogs, the last value of each key, and the journal."""
+        for partition in sorted(live):
+            batch, part = live[partition], self.engine.parts[partition]
+            for table in sorted(self.engine.tables, key=lambda table: table.name):
+                writes = batch.writes.get(table.name)
+                if writes:
+                    self._write_changelog(batch, table, writes)
+            config = None if part.introduced else dict(self.engine.settings.describe)
+            record = journal_record(batch, part, self.engine.boot, config)
+            part.sequence, part.head, part.last_now = (
+                batch.sequence,
+                record["head"],
+                batch.now_micros,
+            )
+            self.engine.produce(
+                Output(
+                    self.engine.journal_topic,
+                    partition,
+                    str(partition).encode(),
+                    self.engine.settings.journal_codec.encode(record),
+                    [],
+                    batch.now_micros // 1000,
+                    "",
+                )
+            )
+
+    def _write_changelog(self, batch: PartitionBatch, table: Any, writes: dict[Any, Any]) -> None:
+        topic = table.changelog_topic.get_topic_name()
+        rows = changelog_rows(table, writes)
+        for index, (key, value) in enumerate(rows):
+            batch.changed(topic, key, value)
+            done = self._noting(table, batch.partition) if index == len(rows) - 1 else None
+            self.engine.produce(
+                Output(topic, batch.partition, key, value, [], batch.now_micros // 1000, ""), done
+            )
+
+    @staticmethod
+    def _noting(table: Any, partition: int) -> Callable[[Any, Any], None]:
+        def note(error: Any, message: Any) -> None:
+            if error is None:
+                table.store.delivered[partition] = message.offset() + 1
+
+        return note
+
+    def settle(self, live: dict[int, PartitionBatch]) -> None:
+        """Move overlays to the stores and what was mentioned to the partitions: the commit has happened."""
+        for partition, batch in live.items():
+            part = self.engine.parts[partition]
+            part.introduced = True
+            part.known.update(batch.mentioned)
+            part.known_scans.update(batch.scanned)
+            for table in self.engine.tables:
+                writes = batch.writes.get(table.name)
+                if writes:
+                    table.store.commit(
+                        partition, writes, table.store.delivered.pop(partition, None)
+                    )
+
+    async def judge(self, error: AgentFailed) -> None:
+        """Decide what becomes of the record an agent failed on.
+
+        Raises:
+            EngineError: the policy or the error says that the worker stops.
+        """
+        event = error.event
+        if error.disposition in ("CRASH", "STOP") or event is None:
+            raise EngineError(str(error)) from error.cause
+        if error.disposition == "RETRY":
+            await asyncio.sleep(0.5)
+            return
+        log.error("%s on %r", error, event, exc_info=error.cause)
+        condemned = self.engine.poison.blame(
+            event,
+            f"{type(error.cause).__name__}: {error.cause}",
+            at_once=error.disposition == "DEAD_LETTER",
+        )
+        if condemned and (
+            self.engine.settings.poison == "stop" or event.message.topic.startswith(CLOCK)
+        ):
+            raise EngineError(f"{error}; the policy is to stop") from error.cause
+        if not condemned:
+            await asyncio.sleep(0.1)
+
+
+def tick_event(app: Any, batch: PartitionBatch, every: float) -> Event:
+    """Return the event of a clock tick."""
+    message = tick_message(batch.partition, batch.sequence, every, batch.now_micros)
+    return Event(app, None, ClockTick(batch.now, every), message, batch)
+
+
+def dead_letter(app_name: str, batch: PartitionBatch, message: Message, reason: str) -> Output:
+    """Return the dead letter of a record: its bytes as they were, the facts in headers."""
+    cause = f"{app_name}|{message.topic}|{message.partition}|{message.offset}|0"
+    headers = dead_letter_headers(app_name, message, reason)
+    headers.append(("cause", cause.encode()))
+    return Output(
+        f"{message.topic}.dlq",
+        message.partition,
+        message.key,
+        message.value,
+        headers,
+        batch.now_micros // 1000,
+        cause,
+    )
+
+
+def changelog_rows(table: Any, writes: dict[Any, Any]) -> list[tuple[bytes, bytes | None]]:
+    """Return a table's writes as changelog records in the order of key bytes."""
+    rows = [
+        (table.dump_key(key), None if value is DELETED else table.dump_value(value))
+        for key, value in writes.items()
+    ]
+    rows.sort(key=lambda row: row[0])
+    return rows

@@ -1,0 +1,130 @@
+"""Reads whole partitions, read committed, outside of any group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streams.engine.client import client_logger
+from streams.engine.errors import UnreachableError
+from streams.engine.event import Message
+from streams.engine.settings import EngineSettings
+
+
+def plain_consumer(settings: EngineSettings, name: str) -> Consumer:
+    """Return a consumer that joins no group and commits nothing."""
+    return Consumer(
+        {
+            **settings.common(),
+            "group.id": f"{name}-unused",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "queued.min.messages": 100_000,
+        },
+        logger=client_logger(name),
+    )
+
+
+def log_ends(
+    admin: AdminClient,
+    partitions: list[tuple[str, int]],
+    *,
+    committed: bool = False,
+    timeout: float = 15.0,
+) -> dict[tuple[str, int], int]:
+    """Return the end of each partition: of the log, or the last stable offset where `committed`."""
+    asked = {TopicPartition(t, p): OffsetSpec.latest() for t, p in partitions}
+    if not asked:
+        return {}
+    level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    try:
+        answers = admin.list_offsets(asked, isolation_level=level, request_timeout=timeout)
+        return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+    except KafkaException as error:
+        raise UnreachableError(
+            f"the ends of the logs are not to be had: {error.args[0].str()}"
+        ) from error
+
+
+def read_until(
+    consumer: Consumer,
+    starts: dict[tuple[str, int], int],
+    ends: dict[tuple[str, int], int],
+    take: Callable[[Message], Any],
+    patience: float,
+) -> dict[tuple[str, int], int]:
+    """Read partitions from `starts` until the position reaches `ends`: markers are no records.
+
+    Returns:
+        The position reached, by partition.
+    Raises:
+        UnreachableError: nothing came for `patience` seconds; the error names the partition.
+    """
+    positions = {tp: max(start, 0) for tp, start in starts.items()}
+    missing = {tp for tp, start in positions.items() if start < ends.get(tp, 0)}
+    if not missing:
+        return positions
+    consumer.assign([TopicPartition(t, p, positions[t, p]) for t, p in sorted(missing)])
+    progress = time.monotonic()
+    while missing:
+        for m in consumer.consume(5_000, 0.1):
+            error = m.error()
+            tp = (m.topic(), m.partition())
+            if error is None:
+                take(Message(*tp, m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers()))
+                positions[tp] = m.offset() + 1
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                if m.offset() <= positions[tp] and positions[tp] < ends[tp]:
+                    continue
+                positions[tp] = max(positions[tp], m.offset())
+            else:
+                continue
+            progress = time.monotonic()
+            if positions[tp] >= ends[tp]:
+                missing.discard(tp)
+        if time.monotonic() - progress > patience:
+            topic, partition = min(missing)
+            raise UnreachableError(
+                f"{topic}[{partition}] stands at {positions[topic, partition]} of {ends[topic, partition]} for "
+                f"{patience:g} s: a transaction may hang there; `kafka-transactions.sh find-hanging` names it"
+            )
+    consumer.unassign()
+    return positions
+
+
+def read_all(
+    settings: EngineSettings, topics: list[str], name: str = "reader", patience: float = 30.0
+) -> Iterator[Message]:
+    """Yield every committed record of topics up to their last stable offset, partition by partition."""
+    admin = AdminClient(settings.common())
+    consumer = plain_consumer(settings, name)
+    try:
+        for topic in topics:
+            for partition in partitions_of(admin, topic):
+                found: list[Message] = []
+                tp = (topic, partition)
+                low, _ = consumer.get_watermark_offsets(TopicPartition(*tp), timeout=10.0)
+                read_until(
+                    consumer,
+                    {tp: low},
+                    log_ends(admin, [tp], committed=True),
+                    found.append,
+                    patience,
+                )
+                yield from found
+    finally:
+        consumer.close()
+
+
+def partitions_of(admin: AdminClient, topic: str) -> list[int]:
+    """Return the partitions of a topic; none where it is not there."""
+    known = admin.list_topics(topic, timeout=10.0).topics.get(topic)
+    return sorted(known.partitions) if known is not None and known.error is None else []

@@ -1,0 +1,108 @@
+"""Where sends go: into the open transaction, or through an idempotent producer of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+
+from streams.engine.batch import Output
+from streams.engine.client import client_logger
+from streams.engine.errors import UnreachableError
+from streams.engine.event import Event
+from streams.engine.partitioner import partition_of
+from streams.engine.settings import PINNED_PRODUCER, EngineSettings
+
+
+def output_of(
+    event: Event,
+    topic: str,
+    key: bytes | None,
+    value: bytes | None,
+    partition: int | None,
+    headers: list[tuple[str, bytes | None]],
+    timestamp_ms: int | None,
+    count: Callable[[str], int],
+    settings: EngineSettings,
+) -> Output:
+    """Return an event's output with its cause: processor, source position, index of the effect."""
+    m = event.message
+    batch = event.batch
+    cause = f"{batch.app_name}|{m.topic}|{m.partition}|{m.offset}|{event.effects}"
+    event.effects += 1
+    if partition is None:
+        if key is None:
+            raise ValueError(f"{topic}: a record needs a key or a partition")
+        partition = partition_of(settings.partition_key(key), count(topic))
+    headers.append(("cause", cause.encode()))
+    stamp = batch.now_micros // 1000 if timestamp_ms is None else timestamp_ms
+    return Output(topic, partition, key, value, headers, stamp, cause)
+
+
+class OutsideSender:
+    """Sends without an event: start-up, web, answers after a commit. Never in a transaction."""
+
+    def __init__(self, settings: EngineSettings, count: Callable[[str], int]) -> None:
+        self._settings = settings
+        self._count = count
+        self._producer: Producer | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outside")
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: list[tuple[str, bytes | None]],
+        timestamp_ms: int | None,
+    ) -> Any:
+        """Send one record and return when the broker has it."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._send, topic, key, value, partition, headers, timestamp_ms
+        )
+
+    def _send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: list[tuple[str, bytes | None]],
+        timestamp_ms: int | None,
+    ) -> Any:
+        if self._producer is None:
+            config = {k: v for k, v in PINNED_PRODUCER.items() if not k.startswith("transaction")}
+            self._producer = Producer(
+                {**self._settings.common(), **config, "message.timeout.ms": 30_000},
+                logger=client_logger("outside"),
+            )
+        if partition is None:
+            if key is None:
+                raise ValueError(f"{topic}: a record needs a key or a partition")
+            partition = partition_of(self._settings.partition_key(key), self._count(topic))
+        done: list[Any] = []
+        stamp = timestamp_ms or self._settings.clock.now_micros() // 1000
+        self._producer.produce(
+            topic,
+            value,
+            key,
+            partition,
+            timestamp=stamp,
+            headers=headers or None,
+            on_delivery=lambda error, message: done.append((error, message)),
+        )
+        self._producer.flush(35.0)
+        if not done:
+            raise UnreachableError(f"{topic}: the broker did not take a record within 35 s")
+        error, message = done[0]
+        if error is not None:
+            raise KafkaException(error)
+        return message
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._thread.shutdown(wait=True)

@@ -1,0 +1,112 @@
+"""What the engine can be told, what is pinned, and the relations between its time bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from streams.engine.clock import Clock, SystemClock
+from streams.engine.errors import ConfigError
+from streams.engine.journal import JournalCodec, JsonCodec
+from streams.engine.partitioner import PartitionKey, whole_key
+
+BATCH_SECONDS = 5.0
+"""From the begin of a batch to the barrier."""
+COMMIT_SECONDS = 4.0
+"""For flush, offsets and commit together."""
+TRANSACTION_SECONDS = 10.0
+"""transaction.timeout.ms: the broker aborts a transaction older than this."""
+SESSION_SECONDS = 20.0
+"""session.timeout.ms: a silent worker's partitions go to others after this."""
+CALL_GRACE_SECONDS = 5.0
+"""A client call that overruns its deadline by this cannot be cancelled: the process ends."""
+
+if not BATCH_SECONDS + COMMIT_SECONDS < TRANSACTION_SECONDS < SESSION_SECONDS:
+    raise ConfigError("batch + commit < transaction time-out < session time-out does not hold")
+
+PINNED_COMMON: Mapping[str, Any] = MappingProxyType(
+    {"metadata.recovery.strategy": "none", "log.connection.close": True}
+)
+PINNED_CONSUMER: Mapping[str, Any] = MappingProxyType(
+    {
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "check.crcs": True,
+        "partition.assignment.strategy": "range",
+        "max.poll.interval.ms": 300_000,
+        "session.timeout.ms": int(SESSION_SECONDS * 1000),
+        "heartbeat.interval.ms": 3_000,
+    }
+)
+PINNED_PRODUCER: Mapping[str, Any] = MappingProxyType(
+    {
+        "enable.idempotence": True,
+        "acks": "all",
+        "max.in.flight.requests.per.connection": 5,
+        "transaction.timeout.ms": int(TRANSACTION_SECONDS * 1000),
+        "partitioner": "murmur2",
+        "queue.buffering.max.messages": 1_000_000,
+        "message.timeout.ms": 8_000,
+        "socket.timeout.ms": 6_000,
+        "linger.ms": 5,
+    }
+)
+_OURS = frozenset(
+    {"bootstrap.servers", "group.id", "group.instance.id", "transactional.id", "logger", "error_cb"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Settings of the engine; Faust's own stay with the application.
+
+    `client` holds librdkafka settings such as TLS; a pinned one is refused by name.
+    """
+
+    bootstrap: str
+    instance_id: str = "0"
+    batch_max: int = 5_000
+    batch_bytes: int = 16 * 1024 * 1024
+    commit_linger_ms: float = 0.0
+    idle_commit_ms: float = 50.0
+    start_from: str = "earliest"
+    membership: str = "static"
+    poison: str = "continue"
+    poison_retries: int = 2
+    effects_max: int = 32
+    declare_topics: bool = True
+    replication_factor: int = 1
+    topic_wait_seconds: float = 30.0
+    partition_key: PartitionKey = whole_key
+    clock: Clock = field(default_factory=SystemClock)
+    journal_codec: JournalCodec = field(default_factory=JsonCodec)
+    describe: Mapping[str, Any] = field(default_factory=dict)
+    client: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        pinned = PINNED_COMMON.keys() | PINNED_CONSUMER.keys() | PINNED_PRODUCER.keys() | _OURS
+        refused = sorted(pinned & set(self.client))
+        if refused:
+            raise ConfigError(
+                f"{', '.join(refused)}: pinned by the engine, because the promise rests on it; remove the override"
+            )
+        for name, allowed in (
+            ("start_from", ("earliest", "latest")),
+            ("membership", ("static", "dynamic")),
+            ("poison", ("continue", "stop")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                )
+        if self.batch_max < 1 or self.batch_bytes < 1 or self.effects_max < 1:
+            raise ConfigError("batch_max, batch_bytes and effects_max are at least 1")
+
+    def common(self) -> dict[str, Any]:
+        """Return what every client of the engine is made with."""
+        return {**self.client, **PINNED_COMMON, "bootstrap.servers": self.bootstrap}

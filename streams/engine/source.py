@@ -1,0 +1,184 @@
+"""Sources: records from outside and the cursor that says how far, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streams.engine.client import client_logger
+from streams.engine.errors import AbortBatch, EngineError, FencedError, OutcomeUnknown, RestartError
+from streams.engine.event import Message
+from streams.engine.partitioner import partition_of
+from streams.engine.reader import log_ends, plain_consumer, read_until
+from streams.engine.settings import COMMIT_SECONDS, PINNED_PRODUCER
+
+log = logging.getLogger(__name__)
+
+SourceFunction = Callable[[Any], AsyncIterator[tuple[list[Any], Any]]]
+
+
+class Source:
+    """One source of an app: a producer of its own, so that a second holder fences the first."""
+
+    def __init__(self, app: Any, name: str, fun: SourceFunction, cursor_topic: Any) -> None:
+        self.app = app
+        self.name = name
+        self.fun = fun
+        self.cursor_topic = cursor_topic
+        self.transactions = 0
+        self.finished = asyncio.Event()
+        self._producer: Producer = None  # type: ignore[assignment]
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"source-{name}")
+        self._counts: dict[str, int] = {}
+
+    async def _call(self, fun: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, fun, *args)
+
+    def _open(self) -> None:
+        settings = self.app.engine_settings
+        self._producer = Producer(
+            {
+                **settings.common(),
+                **PINNED_PRODUCER,
+                "transactional.id": f"{self.app.conf.id}-{self.name}",
+            },
+            logger=client_logger(f"source {self.name}"),
+        )
+        deadline = time.monotonic() + 30.0
+        while True:
+            try:
+                self._producer.init_transactions(10.0)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise RestartError(f"source {self.name}: {error.args[0].str()}") from error
+            else:
+                return
+
+    def _read_cursor(self) -> Any:
+        """Return the newest committed cursor; the fence is up before this reads."""
+        settings = self.app.engine_settings
+        admin = AdminClient(settings.common())
+        topic = self.cursor_topic.get_topic_name()
+        count = self._partitions(topic)
+        partition = partition_of(self.name.encode(), count)
+        found: list[Message] = []
+
+        def take(message: Message) -> None:
+            if message.key == self.name.encode():
+                found[:] = [message]
+
+        consumer = plain_consumer(settings, "cursor")
+        try:
+            tp = (topic, partition)
+            low, _ = consumer.get_watermark_offsets(TopicPartition(*tp), timeout=10.0)
+            read_until(consumer, {tp: low}, log_ends(admin, [tp]), take, 60.0)
+        finally:
+            consumer.close()
+        if not found or found[0].value is None:
+            return None
+        return self.cursor_topic.schema.loads_value(self.app, found[0])
+
+    def _partitions(self, topic: str) -> int:
+        if topic not in self._counts:
+            admin = AdminClient(self.app.engine_settings.common())
+            deadline = time.monotonic() + self.app.engine_settings.topic_wait_seconds
+            while True:
+                found = admin.list_topics(topic, timeout=10.0).topics.get(topic)
+                if found is not None and found.error is None and found.partitions:
+                    self._counts[topic] = len(found.partitions)
+                    break
+                if time.monotonic() > deadline:
+                    raise EngineError(f"source {self.name}: topic {topic} is not there")
+                time.sleep(0.2)
+        return self._counts[topic]
+
+    def _send(self, records: list[Any], cursor: Any) -> None:
+        """Commit one yield: all of its records and the cursor, or none."""
+        now = self.app.engine_settings.clock.now_micros() // 1000
+        self._producer.begin_transaction()
+        try:
+            for topic, key, value, *rest in [*records, (self.cursor_topic, self.name, cursor)]:
+                options = rest[0] if rest else {}
+                self._produce(topic, key, value, now, **options)
+            if self._producer.flush(COMMIT_SECONDS):
+                raise AbortBatch("records were not delivered in time")
+            deadline = time.monotonic() + COMMIT_SECONDS
+            while True:
+                try:
+                    self._producer.commit_transaction(max(deadline - time.monotonic(), 0.1))
+                except KafkaException as error:
+                    if not error.args[0].retriable() or time.monotonic() > deadline:
+                        raise
+                else:
+                    break
+        except KafkaException as error:
+            cause = error.args[0]
+            if cause.fatal() or cause.name() == "_FENCED":
+                raise FencedError(
+                    f"source {self.name} is run by another worker: {cause.str()}"
+                ) from error
+            raise OutcomeUnknown(f"source {self.name}: {cause.str()}") from error
+        self.transactions += 1
+
+    def _produce(
+        self,
+        topic: Any,
+        key: Any,
+        value: Any,
+        now: int,
+        headers: Any = None,
+        timestamp_ms: int | None = None,
+        partition: int | None = None,
+    ) -> None:
+        data_key, data_value, pairs = topic.encode(key, value, headers)
+        name = topic.get_topic_name()
+        if partition is None:
+            if data_key is None:
+                raise ValueError(f"{name}: a record needs a key or a partition")
+            partition = partition_of(
+                self.app.engine_settings.partition_key(data_key), self._partitions(name)
+            )
+        while True:
+            try:
+                self._producer.produce(
+                    name,
+                    data_value,
+                    data_key,
+                    partition,
+                    timestamp=timestamp_ms or now,
+                    headers=pairs or None,
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    async def run(self) -> None:
+        """Run until the generator ends: its fence first, then the cursor, then records.
+
+        Raises:
+            FencedError: another worker runs this source.
+        """
+        delay = 0.2
+        while True:
+            try:
+                await self._call(self._open)
+                cursor = await self._call(self._read_cursor)
+                async for records, position in self.fun(cursor):
+                    await self._call(self._send, records, position)
+                    delay = 0.2
+            except (AbortBatch, OutcomeUnknown) as error:
+                # A new producer settles the old transaction; the cursor then tells where to go on.
+                log.warning("%s; going on from the committed cursor", error)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                self.finished.set()
+                return
