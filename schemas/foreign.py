@@ -40,7 +40,7 @@ class Foreign:
     def __init__(self, model: type[Record], reader: dict[str, Any], writer: str) -> None:
         try:
             whole = inline(json.loads(writer), {})
-            if not isinstance(whole, dict) or not _same_record(reader, whole):
+            if not _same_record(reader, whole):
                 raise ValueError("the writer's schema is of another record")
             self._end: Callable[[bytes, int], int] = walker(whole)
             self._writer = fastavro.parse_schema(whole)
