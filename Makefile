@@ -13,7 +13,6 @@ WORKERS ?= 2
 # SEED=N repeats the order of the tests and the examples of hypothesis.
 SEED ?=
 SEED_ARGS := $(if $(SEED),--randomly-seed=$(SEED) --hypothesis-seed=$(SEED))
-PACKAGES := processors schemas connectors streams tests
 FAST := tests/architecture tests/unit tests/property tests/contract tests/golden
 # tests/conftest.py gives all integration and fault tests to one worker, after the fast ones.
 PYTEST := $(BIN)/python -m pytest $(SEED_ARGS)

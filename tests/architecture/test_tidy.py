@@ -20,7 +20,7 @@ _UNFINISHED = re.compile(
     r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK")) + r")\b"
 )
 _MACHINE_PATH = re.compile(
-    r"(?<![\w.})\-])/(?:" + "|".join(("wo" + "rk", "ro" + "ot", "opt/wh" + "eels", "ho" + "me", "Us" + "ers"))
+    r"(?<![\w.})\-])/(?:" + "|".join(("wo" + "rk", "r" + "oot", "opt/wh" + "eels", "ho" + "me", "Us" + "ers"))
     + r")(?:/[\w.]|\s|$|[\"'`])"
 )  # fmt: skip
 _REGISTRY_HOSTS = re.compile(
