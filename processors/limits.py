@@ -35,8 +35,8 @@ STRATEGIES_MAX: Final = 32
 """Most strategies on one instrument."""
 SUBSCRIBERS_MAX: Final = 1_000
 """Most accounts that one signal fans out to; more is refused."""
-PROTECTIONS_MAX: Final = 10_000
-"""Most protections kept for one instrument."""
+PROTECTIONS_MAX: Final = 4_000
+"""Most protections kept for one instrument: as one table value they stay well under 1 MB."""
 
 # Clocks
 MARKET_LEAD_MAX: Final = timedelta(seconds=1)

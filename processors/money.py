@@ -48,7 +48,8 @@ _WIDE: Final = Context(
     prec=PRECISION, rounding=ROUND_05UP, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[*_REFUSED],
 )  # fmt: skip
 _QUANTA: Final = tuple(Decimal(1).scaleb(-scale) for scale in range(2 * SCALE + 1))
-_LIMIT: Final = Decimal(10) ** (DIGITS - SCALE)
+BOUND: Final = Decimal(f"1E{DIGITS - SCALE}")
+"""The first number that is too large to be stored."""
 
 
 def add(*amounts: Decimal) -> Decimal:
@@ -227,7 +228,7 @@ def storable(amount: Decimal) -> bool:
     Returns:
         True if encoding and decoding give it back.
     """
-    if not amount.is_finite() or amount.copy_abs() >= _LIMIT:
+    if not amount.is_finite() or amount.copy_abs() >= BOUND:
         return False
     try:
         return _round(amount, SCALE, ROUND_FLOOR) == amount
