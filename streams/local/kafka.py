@@ -19,6 +19,8 @@ from streams.local.processes import Daemon, ProcessRef
 _HOST = "127.0.0.1"
 # The first-tier compiler alone: half a second less to start, and a broker mostly moves bytes.
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+# Newer Javas warn of what the broker's libraries do; older ones do not know these words.
+_QUIETER = ("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
 _LOG = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -128,7 +130,7 @@ class LocalKafka(Daemon):
             raise UnavailableError(
                 "the broker's storage could not be formatted",
                 folder=str(data),
-                last_lines="\n".join((done.stdout + done.stderr).splitlines()[-5:]),
+                complaints="\n".join((done.stdout + done.stderr).splitlines()[-5:]),
             )
 
     def command(self) -> list[str | Path]:
@@ -165,9 +167,10 @@ class LocalKafka(Daemon):
     def _run(self, main_class: str) -> list[str | Path]:
         if self._java is None or self._home is None:
             raise UnavailableError("the broker was not provided before its start")
+        quieter = _QUIETER if self._java.major >= 24 else ()
         temporary = f"-Djava.io.tmpdir={self.folder / 'tmp'}"
         classes = f"{self._home}/*"
-        return [self._java.path, *_JVM, *_LOG, temporary, "-cp", classes, main_class]
+        return [self._java.path, *_JVM, *quieter, *_LOG, temporary, "-cp", classes, main_class]
 
 
 def _new_cluster_id() -> str:

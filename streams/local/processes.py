@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from streams.local.artifacts import Notify, quiet
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.05
 _PROC = Path("/proc")
+_COMPLAINT = re.compile(r"\b(ERROR|FATAL|Caused by|[A-Za-z.]+(Exception|Error):)")
+_CLASH = ("Address already in use", "in use by another process")
 # Children of this very process: only we can reap them, and an unreaped one looks alive.
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -174,6 +177,7 @@ class Daemon(ABC):
         self.folder = folder.absolute()
         self.die_with_parent = die_with_parent
         self.process = process
+        self._log_from = 0
 
     @property
     def log(self) -> Path:
@@ -223,6 +227,7 @@ class Daemon(ABC):
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         self.prepare()
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
         self.process = spawn(
             self.command(), log=self.log, cwd=self.folder, die_with_parent=self.die_with_parent
         )
@@ -243,14 +248,14 @@ class Daemon(ABC):
                     "a local service ended while it started",
                     service=self.name,
                     log=str(self.log),
-                    last_lines=self.last_lines(),
+                    complaints=self.complaints(),
                 )
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     "a local service was not ready in time",
                     service=self.name,
                     log=str(self.log),
-                    last_lines=self.last_lines(),
+                    complaints=self.complaints(),
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -266,15 +271,27 @@ class Daemon(ABC):
             kill(self.process)
             self.process = None
 
-    def last_lines(self, count: int = 5) -> str:
-        """Return the end of its log.
+    def complaints(self, count: int = 4) -> str:
+        """Return what the last start complained of in its log; the end of it if of nothing.
 
         Args:
             count: number of lines.
         """
+        lines = [line.rstrip() for line in self._log_of_last_start().splitlines()]
+        lines = [line for line in lines if line and not line.startswith("\t")]  # no stack frames
+        bad = [line for line in lines if _COMPLAINT.search(line)]
+        last = [*dict.fromkeys(reversed(bad or lines))][:count]  # causes are told again and again
+        return "\n".join(reversed(last))
+
+    def port_clash(self) -> bool:
+        """Whether the last start found one of its ports taken."""
+        text = self._log_of_last_start()
+        return any(words in text for words in _CLASH)
+
+    def _log_of_last_start(self) -> str:
         try:
             with self.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - 8192))
-                return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
+                log.seek(max(self._log_from, log.seek(0, os.SEEK_END) - 65536))
+                return log.read().decode(errors="replace")
         except FileNotFoundError:
             return ""

@@ -32,7 +32,6 @@ __all__ = [
 
 DEFAULT_DATA = Path(".fillonce")
 _ATTEMPTS = 3
-_CLASH = ("Address already in use", "BindException", "already bound")
 
 
 def fetch(notify: Notify = quiet) -> None:
@@ -154,8 +153,8 @@ def _start_on_ports(
         try:
             services.start(timeout=timeout, notify=notify)
         except BaseException as error:
+            clash = any(one.port_clash() for one in services.members)
             services.stop()
-            clash = any(word in str(error) for word in _CLASH)
             if attempt == _ATTEMPTS or not clash or not isinstance(error, UnavailableError):
                 raise
         else:
