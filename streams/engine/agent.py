@@ -18,7 +18,7 @@ class AgentEnded(RuntimeError):
     """The agent's function returned; it is to iterate its stream for ever."""
 
 
-class Agent(faust.Agent):  # type: ignore[misc]
+class Agent(faust.Agent):
     """A Faust agent run as one task, restarted by the engine at each assignment and abort."""
 
     engine_stream: Any = None
@@ -50,16 +50,17 @@ class Agent(faust.Agent):  # type: ignore[misc]
     @property
     def input_topics(self) -> list[str]:
         """Names of what it reads: topics, or a clock's pseudo topic."""
-        return list(self._clock.topics if self._clock else self.channel.topics)
+        return list(self._clock.topics) if self._clock else self.get_topic_names()
 
     @property
     def clock(self) -> ClockInput | None:
         """The clock it reads, if it does."""
         return self._clock
 
-    def get_topic_names(self) -> list[str]:  # type: ignore[override]
+    def get_topic_names(self) -> list[str]:
         """Return the topics it reads; none for a clock."""
-        return [] if self._clock else list(self.channel.topics)
+        channel: Any = self.channel
+        return [] if self._clock else list(channel.topics)
 
     async def on_start(self) -> None:
         """Start the task."""
@@ -71,7 +72,8 @@ class Agent(faust.Agent):  # type: ignore[misc]
 
     async def begin(self) -> None:
         """Make a new stream and a new generator: nothing but tables outlives a batch."""
-        self.engine_stream = stream = self.app.conf.Stream(
+        make: Any = self.app.conf.Stream
+        self.engine_stream = stream = make(
             self._clock or self.channel, app=self.app, beacon=self.beacon
         )
         stream.agent_name = self.name
@@ -102,7 +104,8 @@ class Agent(faust.Agent):  # type: ignore[misc]
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine decides what follows
             stream.fail(error)
-            self.app.engine.agent_failed(self, error)
+            app: Any = self.app
+            app.engine.agent_failed(self, error)
 
     def _refuse(self, what: str) -> NoReturn:
         raise ConfigError(
@@ -117,7 +120,7 @@ class Agent(faust.Agent):  # type: ignore[misc]
         """Refuse: a reply would have to cross the end of the transaction."""
         self._refuse("ask_nowait")
 
-    map = kvmap = join = kvjoin = ask
+    map = kvmap = join = kvjoin = ask  # type: ignore[assignment]
 
     async def send(self, *, key: Any = None, value: Any = None, **options: Any) -> Any:
         """Send to the agent's topic."""

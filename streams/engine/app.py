@@ -49,7 +49,7 @@ class BootStrategy(FaustBootStrategy):
         return [self.app.agents, self.app.engine]  # type: ignore[attr-defined]
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """A Faust app on the transactional engine.
 
     Args:
@@ -107,7 +107,7 @@ class App(faust.App):  # type: ignore[misc]
         self.finalize()
 
     async def _wait_for_table_recovery_completed(self) -> bool:
-        return bool(await self.wait_for_stopped(self.ready))
+        return bool(await self.wait_for_stopped(self.ready.wait()))
 
     def clock(self, every: float = 1.0) -> ClockInput:
         """Return an agent input of one ClockTick per owned partition every so many seconds."""
@@ -115,7 +115,9 @@ class App(faust.App):  # type: ignore[misc]
             self.clocks[every] = ClockInput(self, every)
         return self.clocks[every]
 
-    def GlobalTable(self, name: str, *, changelog_topic: Any, **_: Any) -> Any:  # noqa: N802 - Faust's name
+    def GlobalTable(  # type: ignore[override]  # noqa: N802 - Faust's name
+        self, name: str, *, changelog_topic: Any, **_: Any
+    ) -> Any:
         """Return a read-only table of a compacted topic, read whole by every worker."""
         if name in self.global_tables:
             raise ConfigError(f"global table {name} is there already")

@@ -22,6 +22,7 @@ from streams.engine.errors import (
     UnreachableError,
 )
 from streams.engine.event import Message
+from streams.engine.messages import place_of, record_of
 from streams.engine.settings import (
     CALL_GRACE_SECONDS,
     PINNED_CONSUMER,
@@ -60,6 +61,7 @@ class WireFaults(logging.Handler):
 
 def client_logger(name: str, faults: WireFaults | None = None) -> logging.Logger:
     """Return a logger for one client that shows warnings and feeds `faults`."""
+    # Not from the tree of loggers: each client has its own, or faults of two would mix.
     logger = logging.Logger(f"librdkafka.{name}", logging.DEBUG)
     if faults is not None:
         logger.addHandler(faults)
@@ -225,14 +227,9 @@ class Client:
         for m in [first, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]:
             error = m.error()
             if error is None:
-                stamp = m.timestamp()[1]
-                records.append(
-                    Message(
-                        m.topic(), m.partition(), m.offset(), stamp, m.key(), m.value(), m.headers()
-                    )
-                )
+                records.append(record_of(m))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                ends.append((m.topic(), m.partition(), m.offset()))
+                ends.append(place_of(m))
             else:
                 self._consumer_error(error)
         if epoch != self.epoch:
@@ -270,16 +267,14 @@ class Client:
                         f"committed offsets are not to be had: {error.args[0].str()}"
                     ) from error
                 continue
-            waiting = [tp for tp in found if tp.error is not None]
+            waiting = [tp.error for tp in found if tp.error is not None]
             if not waiting:
                 return {
                     (tp.topic, tp.partition): (max(tp.offset, -1), tp.metadata or "")
                     for tp in found
                 }
             if time.monotonic() > deadline:
-                raise UnreachableError(
-                    f"committed offsets are not to be had: {waiting[0].error.str()}"
-                )
+                raise UnreachableError(f"committed offsets are not to be had: {waiting[0].str()}")
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset of a partition and its last stable one."""
@@ -291,7 +286,7 @@ class Client:
     def behind(self, topic: str, partition: int, position: int) -> bool:
         """Whether the last known end of a partition lies past `position`; asks nobody."""
         bounds = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-        return bounds is not None and bounds[1] > position
+        return bool(bounds) and bounds[1] > position
 
     def metadata(self) -> Any:
         """Return the group metadata of the current generation."""

@@ -33,6 +33,7 @@ from streams.engine.errors import (
 from streams.engine.event import Event
 from streams.engine.execution import Execution
 from streams.engine.journal import PartitionState
+from streams.engine.messages import client_headers
 from streams.engine.poison import Poison
 from streams.engine.sender import OutsideSender, output_of
 from streams.engine.settings import BATCH_SECONDS, COMMIT_SECONDS
@@ -45,7 +46,7 @@ CATCH_UP_SECONDS = 0.2
 """How long a batch waits for the other topics of its partitions while behind."""
 
 
-class Engine(Service):  # type: ignore[misc]
+class Engine(Service):
     """One worker's engine: the only owner of its consumer, its producer and its tables."""
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -126,7 +127,7 @@ class Engine(Service):  # type: ignore[misc]
                     output.key,
                     output.partition,
                     timestamp=output.timestamp_ms,
-                    headers=output.headers or None,
+                    headers=client_headers(output.headers),
                     **options,
                 )
             except BufferError:

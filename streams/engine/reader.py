@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from streams.engine.client import client_logger
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
+from streams.engine.messages import place_of, record_of
 from streams.engine.settings import EngineSettings
 
 
@@ -77,14 +78,17 @@ def read_until(
     while missing:
         for m in consumer.consume(5_000, 0.1):
             error = m.error()
-            tp = (m.topic(), m.partition())
             if error is None:
-                take(Message(*tp, m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers()))
-                positions[tp] = m.offset() + 1
+                topic, partition, offset = place_of(m)
+                tp = (topic, partition)
+                take(record_of(m))
+                positions[tp] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                if m.offset() <= positions[tp] and positions[tp] < ends[tp]:
+                topic, partition, offset = place_of(m)
+                tp = (topic, partition)
+                if offset <= positions[tp] and positions[tp] < ends[tp]:
                     continue
-                positions[tp] = max(positions[tp], m.offset())
+                positions[tp] = max(positions[tp], offset)
             else:
                 continue
             progress = time.monotonic()

@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.engine.event import Message
+from streams.engine.messages import record_of
 from streams.engine.reader import log_ends, plain_consumer, read_until
 from streams.engine.settings import TRANSACTION_SECONDS, EngineSettings
 
@@ -102,9 +103,7 @@ class GlobalReader:
             return
         for m in self._consumer.consume(10_000, 0):
             if m.error() is None:
-                self._take(
-                    Message(m.topic(), m.partition(), m.offset(), 0, m.key(), m.value(), None)
-                )
+                self._take(record_of(m))
 
     def close(self) -> None:
         """Close the consumer."""

@@ -13,6 +13,7 @@ from streams.engine.batch import Output
 from streams.engine.client import client_logger
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Event
+from streams.engine.messages import client_headers
 from streams.engine.partitioner import partition_of
 from streams.engine.settings import PINNED_PRODUCER, EngineSettings
 
@@ -92,7 +93,7 @@ class OutsideSender:
             key,
             partition,
             timestamp=stamp,
-            headers=headers or None,
+            headers=client_headers(headers),
             on_delivery=lambda error, message: done.append((error, message)),
         )
         self._producer.flush(35.0)

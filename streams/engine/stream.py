@@ -15,7 +15,7 @@ from streams.engine.errors import ConfigError
 from streams.engine.event import Event, current
 
 
-class Stream(faust.Stream):  # type: ignore[misc, type-arg]
+class Stream(faust.Stream):
     """A Faust stream over the engine: one generator, no queue, no acknowledgements."""
 
     agent_name: str = ""
@@ -54,7 +54,7 @@ class Stream(faust.Stream):  # type: ignore[misc, type-arg]
     async def _iterate(self) -> AsyncIterator[Event]:
         while True:
             for event in await self._next_run():
-                self.current_event = event
+                self.current_event = event  # type: ignore[assignment]
                 current.set(event)
                 faust_current_event.set(weakref.ref(event))  # type: ignore[arg-type]
                 if self._processors and not await self._process(event):
@@ -83,7 +83,7 @@ class Stream(faust.Stream):  # type: ignore[misc, type-arg]
         async for event in self._iterate():
             yield event
 
-    async def __aiter__(self) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def __aiter__(self) -> AsyncIterator[Any]:
         async for event in self._iterate():
             yield event.value
 

@@ -42,9 +42,9 @@ def require_immutable(value: Any) -> None:
         for item in value:
             require_immutable(item)
         return
-    frozen = (
-        is_dataclass(value) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    ) or bool(getattr(kind, "model_config", {}).get("frozen"))
+    frozen = (is_dataclass(value) and kind.__dataclass_params__.frozen) or bool(
+        getattr(kind, "model_config", {}).get("frozen")
+    )
     if not frozen:
         raise TypeError(
             f"a table keeps immutable values (scalars, tuples, frozen records), not {kind.__name__}: "
@@ -67,7 +67,7 @@ def _event_of(table: str) -> Event:
     return event
 
 
-class Table(FaustTable):  # type: ignore[misc, type-arg]
+class Table(FaustTable):
     """A partitioned table: reads see the partition's own writes, all else sees committed data only."""
 
     store: MemoryStore

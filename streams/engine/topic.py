@@ -33,10 +33,10 @@ def header_list(headers: Any) -> list[tuple[str, bytes | None]]:
     return [(n, v.encode() if isinstance(v, str) else v) for n, v in pairs]
 
 
-class Topic(faust.Topic):  # type: ignore[misc]
+class Topic(faust.Topic):
     """A Faust topic whose sends belong to the transaction of the event in hand."""
 
-    async def send(  # type: ignore[override]
+    async def send(
         self,
         *,
         key: Any = None,
@@ -70,7 +70,7 @@ class Topic(faust.Topic):  # type: ignore[misc]
         )
         stamp = None if timestamp is None else round(timestamp * 1000)
         event = current_event()
-        engine = self.app.engine
+        engine: Any = self.app.engine  # type: ignore[attr-defined]
         if event is None:
             return await engine.send_outside(
                 self.get_topic_name(), data_key, data_value, partition, pairs, stamp
