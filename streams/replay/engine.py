@@ -1,0 +1,126 @@
+"""The engine of a replay: the same delivery and tables, and no way out but into memory."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from confluent_kafka.admin import AdminClient
+
+from streams.engine.batch import Output, PartitionBatch
+from streams.engine.declare import partition_counts
+from streams.engine.delivery import Delivery
+from streams.engine.effects import discard
+from streams.engine.errors import EngineError
+from streams.engine.event import Event, Message
+from streams.engine.execution import changelog_rows, dead_letter, loaders_of, tick_event
+from streams.engine.sender import output_of
+
+
+class ReplayEngine:
+    """Feeds journaled runs to an app's agents; what they send is kept, not sent.
+
+    There is no producer, no group and no effect after a commit here: a replay cannot reach a venue.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.settings = app.engine_settings
+        self.name = app.conf.id
+        self.delivery = Delivery(list(app.agents.values()))
+        self.tables = sorted(app.tables.values(), key=lambda table: table.name)
+        self.captured: list[Output] = []
+        self._channels = loaders_of(app)
+        self._counts: dict[str, int] = {}
+        self._admin = AdminClient(self.settings.common())
+        app.engine = self
+
+    async def begin(self) -> None:
+        """Start the agents on empty tables."""
+        self.app.finalize()
+        await self.delivery.restart()
+
+    def reset(self) -> None:
+        """Forget tables and global values: another partition's history begins."""
+        for table in self.tables:
+            for partition in list(table.store.rows):
+                table.store.wipe(partition)
+        for table in self.app.global_tables.values():
+            table.rows.clear()
+            table.gone.clear()
+            table.version += 1
+
+    async def end(self) -> None:
+        """Stop the agents."""
+        for agent in self.delivery.agents:
+            await agent.end()
+
+    # -- what topics and agents call
+
+    def count_of(self, topic: str) -> int:
+        """Return the number of partitions of a topic."""
+        if topic not in self._counts:
+            found = partition_counts(self._admin, {topic})
+            if topic not in found:
+                raise EngineError(f"topic {topic} is not there")
+            self._counts.update(found)
+        return self._counts[topic]
+
+    def send_inside(self, event: Event, topic: str, *parts: Any) -> None:
+        """Keep an output."""
+        key, value, partition, headers, stamp = parts
+        output = output_of(event, topic, key, value, partition, headers, stamp, self.count_of, self.settings)
+        event.batch.sent(output)
+        self.captured.append(output)
+
+    async def send_outside(self, topic: str, *_: Any) -> NoReturn:
+        """Refuse: nothing leaves a replay."""
+        raise EngineError(f"a replay sends nothing, and {topic} was to be sent to outside of an event")
+
+    def agent_failed(self, agent: Any, error: BaseException) -> None:
+        """Note a failure of an agent with nothing in hand."""
+        self.delivery.failure = (agent, error)
+
+    # -- one transaction
+
+    def mention(self, globals_: list[list[Any]]) -> None:
+        """Set global values as the live batch read them."""
+        for table, key, value in globals_:
+            self.app.global_tables[table].apply(bytes.fromhex(key), None if value is None else bytes.fromhex(value))
+
+    async def run(self, batch: PartitionBatch, inputs: list[tuple[list[Any], list[Message]]]) -> list[Output]:
+        """Process a journaled transaction: its runs, each with its records.
+
+        Returns:
+            What the agents sent, in the order of cause.
+        """
+        self.captured = []
+        for run, messages in inputs:
+            if run[0] == "records":
+                await self.delivery.run([self._event(batch, m) for m in messages])
+            elif run[0] == "dead":
+                batch.take(messages[0], "dead", run[3])
+                output = dead_letter(self.name, batch, messages[0], run[3])
+                batch.sent(output)
+                self.captured.append(output)
+            else:
+                batch.tick(run[1])
+                await self.delivery.run([tick_event(self.app, batch, run[1])])
+        discard(batch.after_commit)
+        self._settle(batch)
+        return self.captured
+
+    def _event(self, batch: PartitionBatch, message: Message) -> Event:
+        channel = self._channels[message.topic]
+        batch.take(message, "records")
+        value = channel.schema.loads_value(self.app, message, serializer=channel.value_serializer)
+        key = channel.schema.loads_key(self.app, message, serializer=channel.key_serializer)
+        return Event(self.app, key, value, message, batch)
+
+    def _settle(self, batch: PartitionBatch) -> None:
+        for table in self.tables:
+            writes = batch.writes.get(table.name)
+            if writes:
+                topic = table.changelog_topic.get_topic_name()
+                for key, value in changelog_rows(table, writes):
+                    batch.changed(topic, key, value)
+                table.store.commit(batch.partition, writes, None)
