@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -134,10 +135,15 @@ def _json_or_text(document: object) -> str:
 
 
 def _stdout_is_closed() -> bool:
+    """Whether it is the reader of our result that left, and not the other end of some socket."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is left in the buffer would fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        stdout = sys.stdout.fileno()
+    except (OSError, ValueError):  # not a file at all
+        return False
+    poll = select.poll()
+    poll.register(stdout, select.POLLOUT)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    # What is left in the buffer would fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return True

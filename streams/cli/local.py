@@ -24,6 +24,7 @@ Port = Annotated[
         min=1, max=65535, help="Port on loopback; the last one or a free one if not given."
     ),
 ]
+_SETTINGS = {"kafka": "FILLONCE_KAFKA__BOOTSTRAP", "registry": "FILLONCE_REGISTRY__URL"}
 _DEFAULT_DATA = Path(".fillonce")
 
 
@@ -104,10 +105,7 @@ def status(data: Data = _DEFAULT_DATA) -> None:
 
 
 def _environment(services: Services) -> dict[str, str]:
-    return {
-        "FILLONCE_KAFKA__BOOTSTRAP": services.bootstrap,
-        "FILLONCE_REGISTRY__URL": services.registry_url,
-    }
+    return {_SETTINGS[one.name]: one.address for one in reversed(services.members)}
 
 
 def _show(

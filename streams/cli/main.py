@@ -123,7 +123,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit(Exit.OK)
 
 
-def _global_options(  # noqa: PLR0917 - typer passes each by its name
+def _global_options(
     config: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Settings file (TOML).", metavar="FILE"),

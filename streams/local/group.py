@@ -183,9 +183,11 @@ class Services:
             kafka, registry = entries.get("kafka"), entries.get("registry")
             return cls(
                 data,
-                kafka=make_kafka(data, kafka["ports"], process=_process(kafka)) if kafka else None,
+                kafka=make_kafka(data, kafka["ports"], process=_process(kafka))
+                if kafka is not None
+                else None,
                 registry=make_registry(data, registry["ports"], process=_process(registry))
-                if registry
+                if registry is not None
                 else None,
             )
         except FileNotFoundError:

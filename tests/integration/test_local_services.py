@@ -195,6 +195,7 @@ def test_services_die_with_their_parent(tmp_path: Path) -> None:
     assert eventually(lambda: not broker.alive())
 
 
+@pytest.mark.timeout(300)  # eleven programs and three starts, on a machine that others use too
 def test_up_status_down(tmp_path: Path) -> None:
     """`up` twice is `up`; `status` tells the dead from the stopped; data outlives `down`."""
     assert fillonce("status", cwd=tmp_path).returncode == 3
