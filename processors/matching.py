@@ -28,6 +28,7 @@ from itertools import pairwise
 from typing import Final
 
 from processors import money
+from processors import rules as filters
 from processors.errors import InvariantError
 from processors.records.market import FeeMode, InstrumentRules, Side, SymbolStatus
 from processors.records.trade import Fee, OrderType, Reason, Status, TimeInForce
@@ -324,63 +325,42 @@ def _fee(
 def _check_price(request: Request, rules: InstrumentRules) -> Refusal | None:
     if request.order_type is OrderType.MARKET:
         return None
-    price = request.price
-    if price is None or price <= 0 or not money.is_multiple(price, rules.tick_size):
-        return _filter(Reason.PRICE_TICK, "PRICE_FILTER")
-    if price < rules.min_price or (rules.max_price and price > rules.max_price):
-        return _filter(Reason.PRICE_TICK, "PRICE_FILTER")
-    return None
+    if request.price is None or request.price <= 0:
+        return _FILTERS[Reason.PRICE_TICK]
+    return _refusal(filters.check_price(request.price, rules))
 
 
 def _check_size(
     request: Request, rules: InstrumentRules, reference_price: Decimal | None
 ) -> Refusal | None:
     market = request.order_type is OrderType.MARKET
-    if request.quantity:
-        lot = _check_lot(
-            request.quantity, "LOT_SIZE", rules.step_size, rules.min_quantity, rules.max_quantity
-        )
-        if lot is None and market:
-            lot = _check_lot(
-                request.quantity,
-                "MARKET_LOT_SIZE",
-                rules.market_step_size,
-                rules.market_min_quantity,
-                rules.market_max_quantity,
-            )
-        if lot is not None:
-            return lot
-        price = reference_price if market else request.price
-        if price is None:
-            return None
+    if market and request.quote_quantity > 0:
+        return _refusal(filters.check_notional(request.quote_quantity, rules, market=True))
+    denial = filters.check_quantity(request.quantity, rules, market=market)
+    price = reference_price if market else request.price
+    if denial is None and price is not None:
         notional = money.multiply(request.quantity, price)
-    elif market and request.quote_quantity > 0:
-        notional = request.quote_quantity
-    else:
-        return Refusal(Reason.MIN_QUANTITY, -1102, "Mandatory parameter 'quantity' was not sent.")
-    return _check_notional(notional, rules, market=market)
+        denial = filters.check_notional(notional, rules, market=market)
+    return _refusal(denial)
 
 
-def _check_lot(
-    quantity: Decimal, name: str, step: Decimal, least: Decimal, most: Decimal
-) -> Refusal | None:
-    if quantity < least or quantity <= 0:
-        return _filter(Reason.MIN_QUANTITY, name)
-    if most and quantity > most:
-        return _filter(Reason.MAX_QUANTITY, name)
-    if not money.is_multiple(quantity, step):
-        return _filter(Reason.STEP, name)
-    return None
-
-
-def _check_notional(notional: Decimal, rules: InstrumentRules, *, market: bool) -> Refusal | None:
-    least, most = rules.min_notional, rules.max_notional
-    if notional < least and (not market or rules.min_notional_applies_to_market):
-        return _filter(Reason.MIN_NOTIONAL, "NOTIONAL")
-    if most and notional > most and (not market or rules.max_notional_applies_to_market):
-        return _filter(Reason.MAX_NOTIONAL, "NOTIONAL")
-    return None
+def _refusal(denial: filters.Denial | None) -> Refusal | None:
+    return None if denial is None else _FILTERS[denial.reason]
 
 
 def _filter(reason: Reason, name: str) -> Refusal:
     return Refusal(reason, -1013, f"Filter failure: {name}")
+
+
+_FILTERS: Final = {
+    reason: _filter(reason, name)
+    for reason, name in (
+        (Reason.PRICE_TICK, "PRICE_FILTER"),
+        (Reason.PRICE_OUT_OF_BAND, "PRICE_FILTER"),
+        (Reason.STEP, "LOT_SIZE"),
+        (Reason.MIN_QUANTITY, "LOT_SIZE"),
+        (Reason.MAX_QUANTITY, "LOT_SIZE"),
+        (Reason.MIN_NOTIONAL, "NOTIONAL"),
+        (Reason.MAX_NOTIONAL, "NOTIONAL"),
+    )
+}

@@ -184,7 +184,7 @@ def test_fees_follow_the_mode_and_are_cut_to_the_scale() -> None:
     [
         (("1", "100.001"), {}, Reason.PRICE_TICK),
         (("1", "0"), {}, Reason.PRICE_TICK),
-        (("1", "100"), {"max_price": Decimal(99)}, Reason.PRICE_TICK),
+        (("1", "100"), {"max_price": Decimal(99)}, Reason.PRICE_OUT_OF_BAND),
         (("0.000015", "900000"), {}, Reason.STEP),
         (("0.000001", "900000"), {}, Reason.MIN_QUANTITY),
         (("9001", "1"), {}, Reason.MAX_QUANTITY),
