@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.engine.batch import Output, PartitionBatch
-from streams.engine.errors import AgentFailed, EngineError
+from streams.engine.errors import AgentFailed, ConfigError, EngineError
 from streams.engine.event import CLOCK, ClockTick, Event, Message
 from streams.engine.journal import journal_record
 from streams.engine.poison import dead_letter_headers
@@ -31,7 +31,7 @@ def loaders_of(app: Any) -> dict[str, Any]:
     """Return by topic the schema its records are read with.
 
     Raises:
-        EngineError: two agents read one topic with different schemas.
+        ConfigError: two agents read one topic with different schemas.
     """
     found: dict[str, Any] = {}
     for agent in app.agents.values():
@@ -40,7 +40,7 @@ def loaders_of(app: Any) -> dict[str, Any]:
         for topic in agent.input_topics:
             channel = agent.channel
             if topic in found and type(found[topic].schema) is not type(channel.schema):
-                raise EngineError(f"{topic} is read with two schemas by the agents of one app")
+                raise ConfigError(f"{topic} is read with two schemas by the agents of one app")
             found[topic] = channel
     return found
 

@@ -43,11 +43,12 @@ class Stream(faust.Stream):
             self._finished.set_exception(error)
 
     async def _next_run(self) -> list[Event]:
-        if self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
         if self._pending is not None:
+            # Handed over before the agent's task ran for the first time: its barrier is still to come.
             events, self._pending = self._pending, None
             return events
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
         self._wanted = asyncio.get_running_loop().create_future()
         return await self._wanted
 
@@ -105,7 +106,7 @@ class Stream(faust.Stream):
         """Refuse: it buffers events across the barrier."""
         self._refuse("stream.take_with_timestamp")
 
-    def noack(self) -> NoReturn:
+    def noack(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: a transaction commits whole batches."""
         self._refuse("stream.noack")
 
