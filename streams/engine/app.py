@@ -109,6 +109,9 @@ class App(faust.App):
     async def _wait_for_table_recovery_completed(self) -> bool:
         return bool(await self.wait_for_stopped(self.ready.wait()))
 
+    def _create_directories(self) -> None:
+        """Create no folders: Faust's data folder holds nothing of the engine's."""
+
     def clock(self, every: float = 1.0) -> ClockInput:
         """Return an agent input of one ClockTick per owned partition every so many seconds."""
         if every not in self.clocks:

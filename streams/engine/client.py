@@ -22,6 +22,7 @@ from streams.engine.errors import (
     UnreachableError,
 )
 from streams.engine.event import Message
+from streams.engine.failpoints import failpoint
 from streams.engine.messages import place_of, record_of
 from streams.engine.settings import (
     CALL_GRACE_SECONDS,
@@ -185,6 +186,7 @@ class Client:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.epoch += 1
         self.assigned = [(tp.topic, tp.partition) for tp in partitions]
+        failpoint("after_assign")
         # Nothing is fetched until the engine has restored and assigns explicit offsets.
         consumer.assign([])
 
@@ -323,10 +325,12 @@ class Client:
         deadline = time.monotonic() + seconds
         self.watchdog.arm("commit", seconds)
         try:
+            failpoint("before_flush")
             left = self.producer.flush(max(deadline - time.monotonic(), 0.1))
             if left:
                 raise AbortBatch(f"{left} records were not delivered within {seconds:g} s")
             moved("FLUSHED")
+            failpoint("after_flush")
             self._call(
                 "send_offsets_to_transaction",
                 lambda t: self.producer.send_offsets_to_transaction(offsets, metadata, t),
@@ -334,10 +338,13 @@ class Client:
                 AbortBatch,
             )
             moved("OFFSETS_SENT")
+            failpoint("after_offsets")
             moved("COMMITTING")
+            failpoint("before_commit")
             self._call(
                 "commit_transaction", self.producer.commit_transaction, deadline, OutcomeUnknown
             )
+            failpoint("after_commit")
         finally:
             self.watchdog.disarm("commit")
 

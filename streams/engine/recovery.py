@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.engine.event import Message
+from streams.engine.failpoints import failpoint
 from streams.engine.messages import record_of
 from streams.engine.reader import log_ends, plain_consumer, read_until
 from streams.engine.settings import TRANSACTION_SECONDS, EngineSettings
@@ -41,6 +42,7 @@ def restore(tables: list[Any], partitions: list[int], settings: EngineSettings) 
         table = by_topic[message.topic]
         table.store.restore(message.partition, table.load_key(message.key), message.value)
         count += 1
+        failpoint("during_restore")
 
     try:
         ends = log_ends(admin, wanted)
