@@ -15,6 +15,7 @@ import avro.errors
 import avro.schema
 
 from schemas import explain
+from schemas import semantics as meaning
 from schemas.canonical import NAMED, full_name
 
 BACKWARD, FORWARD = "backward", "forward"
@@ -56,7 +57,12 @@ class Finding:
 
 
 def check(
-    candidate: str, existing: Sequence[tuple[str, str]], level: str, *, subject: str = ""
+    candidate: str,
+    existing: Sequence[tuple[str, str]],
+    level: str,
+    *,
+    subject: str = "",
+    semantics: bool = False,
 ) -> list[Finding]:
     """Check a schema against those it follows.
 
@@ -65,6 +71,7 @@ def check(
         existing: (version, text) of the earlier ones, oldest first.
         level: NONE, BACKWARD, FORWARD or FULL, each but NONE also with _TRANSITIVE.
         subject: what the findings are about.
+        semantics: whether changes count that Avro calls compatible though amounts or times change.
     Returns:
         The findings; none if the schema is compatible.
     Raises:
@@ -87,7 +94,13 @@ def check(
             continue
         for direction in DIRECTIONS[base]:
             reader, writer = (new, old) if direction == BACKWARD else (old, new)
-            findings += _findings(reader, writer, direction, version, subject)
+            reasons = explain.reasons(reader, writer)
+            if semantics:
+                reasons += meaning.changes(reader, writer)
+            findings += [
+                Finding(rule, subject, path, direction, version, message, UPGRADE[direction])
+                for rule, path, message in reasons
+            ]
     return findings
 
 
@@ -124,16 +137,3 @@ def qualified(schema: Any, namespace: str = "") -> Any:
             {**field, "type": qualified(field["type"], namespace)} for field in schema["fields"]
         ]
     return result
-
-
-def _findings(
-    reader: avro.schema.Schema,
-    writer: avro.schema.Schema,
-    direction: str,
-    version: str,
-    subject: str,
-) -> list[Finding]:
-    return [
-        Finding(rule, subject, path, direction, version, message, UPGRADE[direction])
-        for rule, path, message in explain.reasons(reader, writer)
-    ]

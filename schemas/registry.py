@@ -104,6 +104,10 @@ class MemoryRegistry:
             number = (number + 1) & ID_MAX
         return number
 
+    def subjects(self) -> tuple[str, ...]:
+        """See Registry."""
+        return tuple(sorted(self._subjects))
+
     def latest(self, subject: str) -> Version:
         """See Registry."""
         return self.versions(subject)[-1]
@@ -195,6 +199,10 @@ class HttpRegistry:
             self.set_level(subject, DEFAULT_LEVEL)
         self._ids[subject, schema_text] = schema_id
         return schema_id
+
+    def subjects(self) -> tuple[str, ...]:
+        """See Registry."""
+        return tuple(sorted(self._call(self._client.get_subjects)))
 
     def latest(self, subject: str) -> Version:
         """See Registry."""

@@ -90,6 +90,10 @@ class Registry(Protocol):
         """
         ...
 
+    def subjects(self) -> tuple[str, ...]:
+        """Return the names of all subjects, sorted."""
+        ...
+
     def latest(self, subject: str) -> Version:
         """Return the newest version of a subject."""
         ...
