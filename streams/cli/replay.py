@@ -35,13 +35,19 @@ def register(app: typer.Typer) -> None:
 def verify(
     app: Annotated[
         list[str] | None,
-        typer.Option("--app", help="MODULE:APP of any app on the engine; the four processors if not given."),
+        typer.Option(
+            "--app", help="MODULE:APP of any app on the engine; the four processors if not given."
+        ),
     ] = None,
     partition: Annotated[
-        list[int] | None, typer.Option("--partition", min=0, help="Only this one; may be given again.")
+        list[int] | None,
+        typer.Option("--partition", min=0, help="Only this one; may be given again."),
     ] = None,
     cross_version: Annotated[
-        bool, typer.Option("--cross-version", help="Also where another version of the code wrote the history.")
+        bool,
+        typer.Option(
+            "--cross-version", help="Also where another version of the code wrote the history."
+        ),
     ] = False,
 ) -> None:
     """Feed every journaled transaction to the code again and compare outputs and table changes.
@@ -51,7 +57,10 @@ def verify(
     Exit status: 0 no divergence, 2 called wrongly or no such history, 3 a divergence, 4 Kafka unreachable.
     """
     names = [(name, True) for name in app] if app else [(name, False) for name in PROCESSORS]
-    reports = [_verify(name, outside=outside, partition=partition, cross_version=cross_version) for name, outside in names]
+    reports = [
+        _verify(name, outside=outside, partition=partition, cross_version=cross_version)
+        for name, outside in names
+    ]
     rows = [
         {
             "processor": r.processor,
@@ -76,7 +85,9 @@ def verify(
         raise typer.Exit(code=Exit.FOUND)
 
 
-def _verify(name: str, *, outside: bool, partition: list[int] | None, cross_version: bool) -> Report:
+def _verify(
+    name: str, *, outside: bool, partition: list[int] | None, cross_version: bool
+) -> Report:
     from streams.engine.errors import ConfigError, UnreachableError
     from streams.replay.verify import Verifier
 
@@ -85,7 +96,9 @@ def _verify(name: str, *, outside: bool, partition: list[int] | None, cross_vers
             verifier = Verifier(
                 load_app(name) if outside else _processor(name),
                 cross_version=cross_version,
-                progress=lambda done, total: progress(f"{name}: {done} of {total} transactions", passing=True),
+                progress=lambda done, total: progress(
+                    f"{name}: {done} of {total} transactions", passing=True
+                ),
             )
             return asyncio.run(verifier.run(partition or None))
         except ConfigError as error:
@@ -107,7 +120,9 @@ def load_app(path: str) -> Any:
     try:
         found = getattr(import_module(module), attribute or "app")
     except (ImportError, AttributeError) as error:
-        raise CliError(Exit.USAGE, f"{path} is not to be loaded: {error}", hint="give MODULE:APP") from error
+        raise CliError(
+            Exit.USAGE, f"{path} is not to be loaded: {error}", hint="give MODULE:APP"
+        ) from error
     return found
 
 
@@ -123,5 +138,7 @@ def _tell(divergence: dict[str, Any]) -> None:
         return
     note(
         "first divergence: {processor} partition {partition}, transaction {sequence}, {kind}\n"
-        "  cause     {cause}\n  where     {where}\n  committed {committed}\n  derived   {derived}".format(**divergence)
+        "  cause     {cause}\n  where     {where}\n  committed {committed}\n  derived   {derived}".format(
+            **divergence
+        )
     )

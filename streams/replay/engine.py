@@ -68,13 +68,17 @@ class ReplayEngine:
     def send_inside(self, event: Event, topic: str, *parts: Any) -> None:
         """Keep an output."""
         key, value, partition, headers, stamp = parts
-        output = output_of(event, topic, key, value, partition, headers, stamp, self.count_of, self.settings)
+        output = output_of(
+            event, topic, key, value, partition, headers, stamp, self.count_of, self.settings
+        )
         event.batch.sent(output)
         self.captured.append(output)
 
     async def send_outside(self, topic: str, *_: Any) -> NoReturn:
         """Refuse: nothing leaves a replay."""
-        raise EngineError(f"a replay sends nothing, and {topic} was to be sent to outside of an event")
+        raise EngineError(
+            f"a replay sends nothing, and {topic} was to be sent to outside of an event"
+        )
 
     def agent_failed(self, agent: Any, error: BaseException) -> None:
         """Note a failure of an agent with nothing in hand."""
@@ -85,9 +89,13 @@ class ReplayEngine:
     def mention(self, globals_: list[list[Any]]) -> None:
         """Set global values as the live batch read them."""
         for table, key, value in globals_:
-            self.app.global_tables[table].apply(bytes.fromhex(key), None if value is None else bytes.fromhex(value))
+            self.app.global_tables[table].apply(
+                bytes.fromhex(key), None if value is None else bytes.fromhex(value)
+            )
 
-    async def run(self, batch: PartitionBatch, inputs: list[tuple[list[Any], list[Message]]]) -> list[Output]:
+    async def run(
+        self, batch: PartitionBatch, inputs: list[tuple[list[Any], list[Message]]]
+    ) -> list[Output]:
         """Process a journaled transaction: its runs, each with its records.
 
         Returns:

@@ -9,9 +9,9 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.engine.messages import record_of
 from streams.engine.errors import EngineError
 from streams.engine.event import Message
+from streams.engine.messages import record_of
 from streams.engine.reader import log_ends, partitions_of, plain_consumer, read_all, read_until
 from streams.engine.settings import EngineSettings
 
@@ -107,7 +107,13 @@ class Outputs:
                 cause = next((v for n, v in m.headers or () if n == "cause"), None)
                 if cause is not None and cause.startswith(self._prefix):
                     output = Committed(
-                        topic, m.partition, m.offset, m.key, m.value, tuple(m.headers or ()), m.timestamp_ms
+                        topic,
+                        m.partition,
+                        m.offset,
+                        m.key,
+                        m.value,
+                        tuple(m.headers or ()),
+                        m.timestamp_ms,
                     )
                     if cause.decode() in found:
                         self.twins.append((cause.decode(), output))
@@ -135,7 +141,9 @@ def read_journal(settings: EngineSettings, topic: str, partition: int) -> list[d
 
     try:
         low, _ = consumer.get_watermark_offsets(TopicPartition(*tp), timeout=10.0)
-        read_until(consumer, {tp: low}, log_ends(admin, [tp], committed=True), take, PATIENCE_SECONDS)
+        read_until(
+            consumer, {tp: low}, log_ends(admin, [tp], committed=True), take, PATIENCE_SECONDS
+        )
     finally:
         consumer.close()
     return records

@@ -11,7 +11,14 @@ from streams.engine.errors import AgentFailed, ConfigError
 from streams.engine.event import CLOCK
 from streams.engine.journal import GENESIS, head_of
 from streams.replay.engine import ReplayEngine
-from streams.replay.history import Committed, ForwardLog, HistoryCutError, Outputs, journal_partitions, read_journal
+from streams.replay.history import (
+    Committed,
+    ForwardLog,
+    HistoryCutError,
+    Outputs,
+    journal_partitions,
+    read_journal,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Report:
         return asdict(self)
 
 
-class _Diverged(Exception):  # noqa: N818 - control flow inside this module: the first divergence ends a partition
+class _Diverged(Exception):
     def __init__(self, divergence: Divergence) -> None:
         self.divergence = divergence
 
@@ -103,7 +110,11 @@ class Verifier:
         wanted = present if partitions is None else partitions
         missing = sorted(set(wanted) - set(present))
         if not present or missing:
-            what = f"partition {missing[0]} of {self.journal_topic}" if missing and present else self.journal_topic
+            what = (
+                f"partition {missing[0]} of {self.journal_topic}"
+                if missing and present
+                else self.journal_topic
+            )
             raise ConfigError(f"{what} is not there: {self.name} has no history to verify")
         self._journals = {p: read_journal(settings, self.journal_topic, p) for p in wanted}
         self._check_versions()
@@ -133,7 +144,7 @@ class Verifier:
             if record.get("config", {}).get("code_version")
         }
         if ours and theirs - {ours} and not self._cross_version:
-            other = sorted(theirs - {ours})[0]
+            other = min(theirs - {ours})
             raise ConfigError(
                 f"{self.name}: history was written by code version {other[:12]}, this is {ours[:12]}; "
                 "verify it with that version, or compare with --cross-version"
@@ -163,11 +174,23 @@ class Verifier:
                 "is not in the log any more, and tables cannot be derived without it"
             )
         if record["sequence"] != sequence + 1:
-            self._diverge(partition, record, "journal", "", "sequence", str(record["sequence"]), str(sequence + 1))
+            self._diverge(
+                partition,
+                record,
+                "journal",
+                "",
+                "sequence",
+                str(record["sequence"]),
+                str(sequence + 1),
+            )
         if record["head"] != head_of(head, record):
-            self._diverge(partition, record, "journal", "", "head", record["head"], head_of(head, record))
+            self._diverge(
+                partition, record, "journal", "", "head", record["head"], head_of(head, record)
+            )
 
-    async def _transaction(self, partition: int, record: dict[str, Any], logs: dict[str, ForwardLog]) -> None:
+    async def _transaction(
+        self, partition: int, record: dict[str, Any], logs: dict[str, ForwardLog]
+    ) -> None:
         inputs = []
         for run in record["runs"]:
             messages = []
@@ -184,10 +207,24 @@ class Verifier:
         try:
             derived = await self.engine.run(batch, inputs)
         except AgentFailed as error:
-            self._diverge(partition, record, "agent", str(error.event or ""), error.agent, "no error", str(error.cause))
+            self._diverge(
+                partition,
+                record,
+                "agent",
+                str(error.event or ""),
+                error.agent,
+                "no error",
+                str(error.cause),
+            )
         if batch.inputs.hexdigest() != record["inputs"]:
             self._diverge(
-                partition, record, "inputs", "", "digest", record["inputs"], batch.inputs.hexdigest()
+                partition,
+                record,
+                "inputs",
+                "",
+                "digest",
+                record["inputs"],
+                batch.inputs.hexdigest(),
             )
         self.report.sealed += batch.input_count
         for output in derived:
@@ -200,7 +237,9 @@ class Verifier:
             if count != counted:
                 self._diverge(partition, record, kind, "", "count", str(counted), str(count))
             if digest.hexdigest() != record[kind]:
-                self._diverge(partition, record, kind, "", "digest", record[kind], digest.hexdigest())
+                self._diverge(
+                    partition, record, kind, "", "digest", record[kind], digest.hexdigest()
+                )
 
     def _compare(self, partition: int, record: dict[str, Any], output: Output) -> None:
         committed = self.outputs.of(output.topic).pop(output.cause, None)
@@ -209,7 +248,13 @@ class Verifier:
                 self.report.compacted += 1
                 return
             self._diverge(
-                partition, record, "output", output.cause, output.topic, "absent", self._explain(output.topic, output.value)
+                partition,
+                record,
+                "output",
+                output.cause,
+                output.topic,
+                "absent",
+                self._explain(output.topic, output.value),
             )
         where = f"{committed.topic}[{committed.partition}]@{committed.offset}"
         for name, was, came in self._fields(output, committed):
@@ -239,9 +284,18 @@ class Verifier:
         return fields
 
     def _diverge(
-        self, partition: int, record: dict[str, Any], kind: str, cause: str, where: str, was: str, came: str
+        self,
+        partition: int,
+        record: dict[str, Any],
+        kind: str,
+        cause: str,
+        where: str,
+        was: str,
+        came: str,
     ) -> NoReturn:
-        raise _Diverged(Divergence(self.name, partition, record["sequence"], kind, cause, where, was, came))
+        raise _Diverged(
+            Divergence(self.name, partition, record["sequence"], kind, cause, where, was, came)
+        )
 
     def _look_for_extras(self) -> None:
         """What is committed for a replayed input, and was not derived, or stands twice, was planted."""

@@ -1,0 +1,204 @@
+"""A worker's life: connect, check topics, run until told to stop, leave or die with a meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from mode import Service
+
+from streams.engine import declare, recovery
+from streams.engine.buffers import Buffers
+from streams.engine.client import Client, Watchdog
+from streams.engine.delivery import Delivery
+from streams.engine.effects import AfterCommit
+from streams.engine.errors import EngineError, FencedError
+from streams.engine.execution import Execution
+from streams.engine.journal import PartitionState
+from streams.engine.poison import Poison
+from streams.engine.sender import OutsideSender
+from streams.engine.transaction import Protocol, State
+
+log = logging.getLogger(__name__)
+
+
+class Lifecycle(Service):
+    """What an engine is made of, and how it starts and ends; `turn` is the engine's."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.app = app
+        self.settings = app.engine_settings
+        self.name = app.conf.id
+        self.boot = token_hex(8)
+        self.protocol = Protocol()
+        self.watchdog = Watchdog()
+        self.client = Client(self.name, self.settings, self.watchdog)
+        self.delivery = Delivery(list(app.agents.values()))
+        self.buffers = Buffers()
+        self.poison = Poison(self.settings.poison_retries)
+        self.parts: dict[int, PartitionState] = {}
+        self.tables = list(app.tables.values())
+        self.counts: dict[str, int] = {}
+        self.outside = OutsideSender(self.settings, self.count_of)
+        self.execution = Execution(self)
+        self.committed_transactions = 0
+        self.aborted_transactions = 0
+        self.records_processed = 0
+        self._epoch = -1
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
+        self._restorer = ThreadPoolExecutor(1, thread_name_prefix="restore")
+        self._globals: recovery.GlobalReader | None = None
+        self._effects: AfterCommit | None = None
+        self._open = False
+        self._quiet_since = time.monotonic()
+        self._finished = asyncio.Event()
+        self._admin: AdminClient | None = None
+        self._sources: list[asyncio.Task[None]] = []
+        self.topics = sorted(
+            {t for agent in app.agents.values() if agent.clock is None for t in agent.input_topics}
+        )
+
+    def count_of(self, topic: str) -> int:
+        """Return the number of partitions of a topic."""
+        count = self.counts.get(topic)
+        if count is None:
+            if self._admin is None:
+                self._admin = AdminClient(self.settings.common())
+            found = declare.partition_counts(self._admin, {topic})
+            if topic not in found:
+                raise EngineError(f"topic {topic} is not there")
+            count = self.counts[topic] = found[topic]
+        return count
+
+    async def turn(self) -> None:
+        """Do one turn of the loop."""
+        raise EngineError("an engine has turns of its own")
+
+    # -- life
+
+    async def on_start(self) -> None:
+        """Connect, check topics, load global tables, join the group."""
+        self._effects = AfterCommit(self.settings.effects_max)
+        self.delivery.agents = sorted(self.app.agents.values(), key=lambda agent: agent.name)
+        self.delivery.connect()
+        self.execution.prepare()
+        self.add_future(self._main())
+
+    async def on_stop(self) -> None:
+        """Let the batch in hand end, then leave."""
+        await asyncio.wait_for(self._finished.wait(), timeout=25.0)
+
+    async def _kafka(self, fun: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, fun, *args)
+
+    async def _main(self) -> None:
+        try:
+            await self._connect()
+            self.app.ready.set()
+            while not self.should_stop:
+                await self.turn()
+            await self._leave()
+        except asyncio.CancelledError:
+            raise
+        except FencedError as error:
+            await self._fenced(error)
+        except EngineError as error:
+            self._die(error, int(error.exit_code))
+        except Exception as error:
+            log.exception("the engine failed")
+            self._die(error, 1)
+        finally:
+            self._finished.set()
+
+    def _die(self, error: BaseException, code: int) -> None:
+        log.critical("%s stops: %s (exit %d)", self.name, error, code)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+
+    async def _fenced(self, error: BaseException) -> None:
+        """Tell a lost slot from a time-out: the consumer knows within seconds whether another holds it."""
+        deadline = time.monotonic() + 5.0
+        while self.topics and time.monotonic() < deadline:
+            try:
+                await self._kafka(self.client.fetch, 0.2, 1)
+            except FencedError as confirmed:
+                self._die(confirmed, 70)
+            if self.client.lost:
+                self._die(error, 70)
+        self._die(error, 75 if self.topics else 70)
+
+    async def _connect(self) -> None:
+        sources = [declare.Wanted(t, self._declared(t)) for t in self.topics]
+        own = [
+            declare.Wanted(table.changelog_topic.get_topic_name(), None, compact=True, ours=True)
+            for table in self.tables
+        ]
+        if self.topics:
+            own.append(declare.Wanted(self.journal_topic, None, ours=True))
+            own += [declare.Wanted(f"{t}.dlq", None, ours=True) for t in self.topics]
+        globals_ = [
+            declare.Wanted(t.topic.get_topic_name(), t.topic.partitions or 1, compact=True)
+            for t in self.app.global_tables.values()
+        ]
+        _, self.counts = await self._kafka(
+            declare.ensure, sources, [*own, *globals_], self.settings
+        )
+        await self._kafka(self.client.open_producer)
+        self._globals = recovery.GlobalReader(list(self.app.global_tables.values()), self.settings)
+        await self._kafka(self._globals.load)
+        if self.topics:
+            self.protocol.move(State.RESTORING)
+            await self._kafka(self.client.subscribe, self.topics)
+        else:
+            self.protocol.move(State.IDLE)
+        for source in self.app.sources.values():
+            self._sources.append(asyncio.create_task(self._run_source(source)))
+
+    async def _run_source(self, source: Any) -> None:
+        try:
+            await source.run()
+        except FencedError as error:
+            self._die(error, 70)
+        except EngineError as error:
+            self._die(error, int(error.exit_code))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("source %s failed", source.name)
+            self._die(error, 1)
+
+    def _declared(self, name: str) -> int | None:
+        for agent in self.app.agents.values():
+            if agent.clock is None and name in agent.input_topics:
+                partitions: int | None = agent.channel.partitions
+                return partitions
+        return None
+
+    @property
+    def journal_topic(self) -> str:
+        """Topic of the journal."""
+        return f"{self.name}.journal"
+
+    async def _leave(self) -> None:
+        self.protocol.state = (
+            State.IDLE if self.protocol.state is State.RESTORING else self.protocol.state
+        )
+        self.protocol.move(State.STOPPING)
+        for task in self._sources:
+            task.cancel()
+        if self._effects is not None:
+            await self._effects.cancel()
+        await self._kafka(self.client.close)
+        if self._globals is not None:
+            await self._kafka(self._globals.close)
+        self.watchdog.close()

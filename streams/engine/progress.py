@@ -1,0 +1,110 @@
+"""How far groups are behind the last stable offsets of what they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streams.engine.declare import partition_counts
+from streams.engine.errors import UnreachableError
+from streams.engine.event import Message
+from streams.engine.messages import record_of
+from streams.engine.reader import log_ends, plain_consumer
+from streams.engine.settings import EngineSettings
+
+Place = tuple[str, int]
+
+
+class Progress:
+    """Compares committed offsets with last stable ones; joins no group.
+
+    Args:
+        settings: where Kafka is.
+        inputs: the topics that each group reads.
+    """
+
+    def __init__(self, settings: EngineSettings, inputs: Mapping[str, Iterable[str]]) -> None:
+        self._admin = AdminClient(settings.common())
+        self._inputs = {group: sorted(topics) for group, topics in inputs.items()}
+        names = {topic for topics in self._inputs.values() for topic in topics}
+        counts = partition_counts(self._admin, names)
+        missing = sorted(names - set(counts))
+        if missing:
+            raise UnreachableError(f"topic {missing[0]} is not there")
+        self._places = [(topic, p) for topic in sorted(counts) for p in range(counts[topic])]
+
+    def ends(self) -> dict[Place, int]:
+        """Return the last stable offset of every partition that a group reads."""
+        return log_ends(self._admin, self._places, committed=True)
+
+    def committed(self) -> dict[tuple[str, str, int], int]:
+        """Return committed offsets by group, topic and partition; 0 where there is none."""
+        asked = {
+            group: self._admin.list_consumer_group_offsets(
+                [
+                    ConsumerGroupTopicPartitions(
+                        group, [TopicPartition(t, p) for t, p in self._places if t in topics]
+                    )
+                ],
+                require_stable=True,
+                request_timeout=10.0,
+            )[group]
+            for group, topics in self._inputs.items()
+        }
+        found: dict[tuple[str, str, int], int] = {}
+        for group, answer in asked.items():
+            try:
+                for tp in answer.result().topic_partitions or []:
+                    found[group, tp.topic, tp.partition] = max(tp.offset, 0)
+            except KafkaException as error:
+                raise UnreachableError(f"offsets of {group}: {error.args[0].str()}") from error
+        return found
+
+    def lag(self) -> tuple[int, dict[Place, int]]:
+        """Return how many offsets all groups together are behind, and the ends it was measured at."""
+        committed = self.committed()
+        ends = self.ends()
+        behind = sum(
+            max(ends[topic, partition] - committed.get((group, topic, partition), 0), 0)
+            for group, topics in self._inputs.items()
+            for topic, partition in self._places
+            if topic in topics
+        )
+        return behind, ends
+
+
+class Tail:
+    """Reads topics forward, read committed, as they grow."""
+
+    def __init__(
+        self, settings: EngineSettings, places: list[Place], starts: Mapping[Place, int]
+    ) -> None:
+        self._consumer: Consumer = plain_consumer(settings, "tail")
+        self._consumer.assign([TopicPartition(t, p, starts.get((t, p), 0)) for t, p in places])
+        self._positions = {place: starts.get(place, 0) for place in places}
+
+    def read_to(self, ends: Mapping[Place, int], seconds: float = 5.0) -> list[Message]:
+        """Return what came, up to the given ends; markers are passed over."""
+        found: list[Message] = []
+        turns = int(seconds / 0.05) + 1
+        while turns and any(at < ends.get(place, 0) for place, at in self._positions.items()):
+            turns -= 1
+            first = self._consumer.poll(0.05)
+            if first is None:
+                continue
+            for m in [first, *self._consumer.consume(5_000, 0)]:
+                if m.error() is None:
+                    message = record_of(m)
+                    found.append(message)
+                    self._positions[message.topic, message.partition] = message.offset + 1
+                elif m.topic() is not None and m.partition() is not None and m.offset() is not None:
+                    place = (str(m.topic()), int(m.partition() or 0))
+                    if place in self._positions:
+                        self._positions[place] = max(self._positions[place], int(m.offset() or 0))
+        return found
+
+    def close(self) -> None:
+        """Close the consumer."""
+        self._consumer.close()
