@@ -17,7 +17,8 @@ from streams.local.java import Java, find_java
 from streams.local.processes import Daemon, ProcessRef
 
 _HOST = "127.0.0.1"
-# The first-tier compiler alone: half a second less to start, and a broker mostly moves bytes.
+# The first-tier compiler alone: measured on 2 cores with its client beside it, ready in 4.6 s
+# instead of 6.7, and 150,000 records in 150 transactions for half the processor time.
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 # Newer Javas warn of what the broker's libraries do; older ones do not know these words.
 _QUIETER = ("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
