@@ -221,8 +221,9 @@ def _on_tick(state: Technical, tick: Tick, context: TechnicalContext) -> tuple[E
 def _on_clock(
     state: Technical, market_time: datetime, config: TechnicalConfig
 ) -> tuple[Effect, ...]:
-    # Without a tick there is no open bar, and market time never goes back.
-    if state.market_time is None or state.received_time is None or market_time < state.market_time:
+    # Without a tick there is no open bar. A clock behind the newest tick closes nothing: every open
+    # bar ends after it.
+    if state.received_time is None:
         return ()
     opened: list[BarState] = []
     closed: list[Bar] = []
