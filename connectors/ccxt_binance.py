@@ -152,10 +152,15 @@ def _created_fill(entry: Mapping[str, Any], transact_time: datetime) -> VenueFil
 
 def _fill(entry: Mapping[str, Any], id_name: str, time: datetime) -> VenueFill:
     fee = Fee(asset=_text(entry, "commissionAsset"), amount=_amount(entry, "commission"))
+    price, quantity = _amount(entry, "price"), _amount(entry, "qty")
+    if price <= 0 or quantity <= 0:
+        raise DecodeError(
+            "venue's fill has no price or no quantity", price=price, quantity=quantity
+        )
     return VenueFill(
         trade_id=_text(entry, id_name),
-        price=_amount(entry, "price"),
-        quantity=_amount(entry, "qty"),
+        price=price,
+        quantity=quantity,
         fees=(fee,) if fee.amount else (),
         time=time,
     )

@@ -134,6 +134,16 @@ class BinanceGateway:
         answer = await self._ask(lambda: self._trades(symbol, since, venue_order_id))
         return OrderUnclear("no such endpoint") if answer is None else answer
 
+    async def owner(self, venue_order_id: str, symbol: str) -> str | OrderUnclear:
+        """Ask whose order a venue order id is; see OrderGateway."""
+
+        async def ask() -> str:
+            answer = await self._exchange.fetch_order(venue_order_id, symbol)
+            return str(answer["info"]["clientOrderId"])
+
+        answer = await self._ask(ask)
+        return OrderUnclear("no order has this venue id") if answer is None else answer
+
     async def rules(self, symbol: str) -> InstrumentRules:
         """Read a symbol's filters and fees; see MarketData."""
         try:

@@ -103,6 +103,17 @@ class OrderGateway(Protocol):
         """
         ...
 
+    async def owner(self, venue_order_id: str, symbol: str) -> str | OrderUnclear:
+        """Ask whose order a venue order id is.
+
+        Args:
+            venue_order_id: the venue's.
+            symbol: BASE/QUOTE.
+        Returns:
+            Its client order id, or OrderUnclear.
+        """
+        ...
+
     async def close(self) -> None:
         """Close the connections."""
         ...

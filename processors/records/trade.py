@@ -239,6 +239,7 @@ class ExecutionReport(Record):
     fees: tuple[Fee, ...] = Field(description="Charges of this fill (FIX 136).")
     reason: Reason | None = Field(default=None, description="Why it ended (FIX 103).")
     venue_raw_status: str | None = Field(default=None, description="The venue's own word.")
+    waited: int = Field(default=0, ge=0, description="Milliseconds since the send on the asker's boot clock, where absence is reported.")
     execution_time: Moment = Field(description="Venue time of the fact (FIX 60).")
     market_time: Moment = Field(description="Market time: execution_time, or that of the order for our own facts.")
     created_time: Moment = Field(description="When we wrote it (FIX 52).")
