@@ -68,7 +68,10 @@ def files_at(root: Path, revision: str) -> dict[str, str]:
     """
     if not revision or revision.startswith("-") or any(c in revision for c in " :\n\0"):
         raise HistoryError(f"{revision!r} is no revision")
-    _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    try:
+        _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    except HistoryError as error:
+        raise HistoryError(f"no revision {revision} of {root.name}: {error}") from error
     listed = _git(root, "ls-tree", "-r", "-z", "--name-only", revision, "--", ".").split(b"\0")
     paths = [name.decode() for name in listed if name.endswith(b".avsc")]
     if len(paths) > MAX_FILES or any("\n" in path for path in paths):

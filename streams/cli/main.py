@@ -17,7 +17,12 @@ from streams.cli import output
 from streams.cli.output import Exit, Format, LogFormat, Options
 
 # Each has `register(app)`, and imports what is heavy inside its commands: `--help` is quick.
-MODULES = ("streams.cli.local", "streams.cli.simulator", "streams.cli.replay")
+MODULES = (
+    "streams.cli.local",
+    "streams.cli.simulator",
+    "streams.cli.replay",
+    "streams.cli.schemas",
+)
 
 _WITH_VALUE = ("--config", "--output", "--log-format", "--timeout")
 _WITHOUT_VALUE = ("--verbose", "--quiet", "--no-color", "--yes")
