@@ -159,6 +159,9 @@ def test_known_fills() -> None:
     assert matching.match(quote, TAPE, 0, RULES).status is Status.FILLED
     fok = Request(Side.SELL, OrderType.LIMIT, TimeInForce.FOK, Decimal(3), price=Decimal(99))
     assert matching.match(fok, TAPE, 0, RULES).fills == ()
+    # The window counts from the first trade, not from the clock: a quiet market fills as well.
+    quiet = matching.match(buy, TAPE, 2_900_000, RULES)
+    assert (quiet.status, quiet.fills[0].time) == (Status.FILLED, 63_000_001)
     few = Settings(trades=1)
     assert len(matching.match(buy, TAPE, 0, RULES, few).fills) == 1
     assert matching.match(buy, TAPE, 99_000_000, RULES).status is Status.EXPIRED

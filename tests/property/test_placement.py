@@ -438,6 +438,30 @@ async def _live(
     raise AssertionError("the order never ended")
 
 
+@pytest.mark.parametrize("trace", ["trade", "open", "none"])
+def test_any_trace_at_the_venue_outranks_a_query_that_finds_nothing(trace: str) -> None:
+    """An order query that knows nothing is no proof while a trade or the book shows the order."""
+    venue = FakeVenue("lost_after", iter(["absent"] * 8), found(Status.FILLED, "0.1"))
+    venue.has = trace == "trade"
+
+    async def resting(_: str) -> tuple[str, ...]:
+        return (ORDER.client_order_id,) if trace == "open" else ()
+
+    venue.open_orders = resting  # type: ignore[method-assign]
+    clock = FakeClock()
+    desk = Desk(lambda *_: venue, clock, Settings())
+
+    async def go() -> tuple[ExecutionReport, ...]:
+        call = VenueCall(CallKind.QUERY, submitted())
+        await desk.run(call)
+        clock.time += 60
+        return await desk.run(call)
+
+    made = asyncio.run(go())
+    expected = Status.REJECTED if trace == "none" else Status.UNKNOWN
+    assert [r.status for r in made] == [expected]
+
+
 def test_an_order_that_was_asked_for_is_not_sent_late() -> None:
     """A send that waited behind others while its absence was being proved must not happen any more."""
     venue = FakeVenue("accept", iter(()), found(Status.FILLED, "0.1"))
