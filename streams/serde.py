@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from processors.errors import DecodeError
 from processors.records.base import Record
 from schemas.codec import Codecs
 from streams import topics
+
+log = logging.getLogger(__name__)
 
 
 class RecordSchema(faust.Schema):
@@ -78,12 +81,28 @@ class RecordSchema(faust.Schema):
 
     @staticmethod
     def _require_key(name: str, key: bytes | None, value: Record) -> None:
-        known = topics.by_name().get(name)
+        known = topics.BY_NAME.get(name)
         if known is None or known.record is not type(value):
             return
         wanted = known.key_of(value)
         if _text(key) != wanted:
             raise DecodeError("the key is not the record's", topic=name, wanted=wanted)
+
+
+class GlobalSchema(RecordSchema):
+    """The schema of a global table: a value that cannot be read is absent, and is logged.
+
+    A compacted topic has no dead letters, and one broken record must not stop every worker: what
+    needs the value is denied until the next one comes. A replay reads the same bytes the same way.
+    """
+
+    def loads_value(self, app: Any, message: Any, **options: Any) -> Any:
+        """Return the record of a message, None where its bytes are none."""
+        try:
+            return super().loads_value(app, message, **options)
+        except DecodeError as error:
+            log.error("a value of a global table cannot be read: %s", error)  # noqa: TRY400 - no trace needed
+            return None
 
 
 def _text(key: bytes | None) -> str:

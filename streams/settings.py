@@ -158,7 +158,7 @@ class Source(Section):
 
 
 class Settings(BaseSettings):
-    """All settings; build it with `load`, which says where each value came from."""
+    """All settings; build it with `load_settings`, which says where each value came from."""
 
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix=PREFIX, hide_input_in_errors=True
@@ -189,7 +189,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see there
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see there
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what is passed in: `load` reads the sources, and knows which of them won."""
+        """Take only what is passed in: `load_settings` reads the sources, and knows which of them won."""
         return (init_settings,)
 
     @model_validator(mode="after")
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         return plain
 
 
-def load(config: Path | None = None, **given: Any) -> Settings:
+def load_settings(config: Path | None = None, **given: Any) -> Settings:
     """Return the settings of a run; see `streams.origins.resolve`.
 
     Args:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from processors.records.base import Record
 from processors.records.state_account import AccountState, OrderState, PositionState, Seen
 from processors.records.state_market import Strategy, Technical
+from processors.records.state_placement import InFlight
 from schemas.codec import Codecs
 from streams.engine import App
 from streams.serde import RecordSchema
@@ -15,21 +16,22 @@ from streams.serde import RecordSchema
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """One table: its record, and the fields its key is made of, joined by `|`."""
+    """One table: its record, and its key in words."""
 
     record: type[Record]
-    key_fields: tuple[str, ...]
+    key: str
 
 
 TABLES: Final[dict[str, dict[str, TableSpec]]] = {
-    "technical_analysis": {"instruments": TableSpec(Technical, ("instrument",))},
-    "strategy": {"instruments": TableSpec(Strategy, ("instrument",))},
+    "technical_analysis": {"instruments": TableSpec(Technical, "instrument")},
+    "strategy": {"instruments": TableSpec(Strategy, "instrument")},
     "risk_manager": {
-        "accounts": TableSpec(AccountState, ("account",)),
-        "orders": TableSpec(OrderState, ("account", "order_id")),
-        "positions": TableSpec(PositionState, ("account", "instrument")),
-        "seen": TableSpec(Seen, ("account", "kind", "identity")),
+        "accounts": TableSpec(AccountState, "account"),
+        "orders": TableSpec(OrderState, "account|order_id"),
+        "positions": TableSpec(PositionState, "account|instrument"),
+        "seen": TableSpec(Seen, "account|order_id|trade_id"),
     },
+    "execution": {"in_flight": TableSpec(InFlight, "account|order_id")},
 }
 """By processor and name. The names are those of the changelogs, and never change."""
 

@@ -211,7 +211,7 @@ def changelog(processor: str, table: str) -> Topic:
     return Topic(
         f"{app_id(processor)}-{table}-changelog",
         spec.record,
-        spec.key_fields,
+        (spec.key,),
         kind_of(processor),
         Cleanup.COMPACT,
         None,
@@ -240,11 +240,8 @@ def catalogue() -> tuple[Topic, ...]:
     return (*RECORDS, *dead, *journals, *tables)
 
 
-@cache
-def by_name() -> dict[str, Topic]:
-    """Return every topic of the catalogue by its name."""
-    return {topic.name: topic for topic in catalogue()}
-
+BY_NAME: Final = {topic.name: topic for topic in RECORDS}
+"""The topics that carry records, by name."""
 
 _OF = {topic.record: topic for topic in RECORDS}
 

@@ -1,0 +1,1 @@
+"""The five agents: wiring between topics, tables and the core, and nothing else."""
