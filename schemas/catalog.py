@@ -19,6 +19,7 @@ import avro.errors
 import avro.schema
 
 from schemas.canonical import canonical, fingerprint, full_name
+from schemas.defaults import check_defaults
 from schemas.resolve import Documents, definitions, inline, ordered
 
 
@@ -82,6 +83,7 @@ def parse(files: Mapping[str, str]) -> dict[str, Schema]:
             whole = inline(document, documents)
             text = json.dumps(whole, separators=(",", ":"), ensure_ascii=True)
             avro.schema.parse(text)
+            check_defaults(whole)
         except (avro.errors.AvroException, ValueError, TypeError, KeyError) as error:
             raise SchemaSourceError(path, str(error)) from error
         for inner, form in definitions(whole):

@@ -7,6 +7,7 @@ subject of the registry holds, and one file out of any revision can be read with
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib
 import inspect
 import json
@@ -130,7 +131,7 @@ def _type(shape: Shape, seen: dict[str, type], path: tuple[type[Record], ...]) -
         case "enum":
             return _once(enum_name(shape.enum), shape.enum, seen) or _enum(shape.enum, seen)
         case _:
-            return SIMPLE[shape.kind]
+            return copy.deepcopy(SIMPLE[shape.kind])  # the caller may change what it gets
 
 
 def _once(name: str, owner: type, seen: dict[str, type]) -> str | None:
