@@ -76,7 +76,7 @@ def _read(
                 "else:",
                 "    b = p + 1",
                 "    p = b + (n >> 1)",
-                f"    {value} = SCALEB(INT(d[b:p], 'big', signed=True), MINUS_EIGHTEEN)",
+                f"    {value} = SCALEB_READ(INT(d[b:p], 'big', signed=True), MINUS_EIGHTEEN)",
             )
         case "long":
             writer.add(

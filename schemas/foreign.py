@@ -21,7 +21,7 @@ from schemas.compat import qualified
 from schemas.resolve import inline
 from schemas.shape import Shape, fields_of
 from schemas.walk import walker
-from schemas.wire import decimal_of
+from schemas.wire import decimal_of, unscaled
 
 HEADER_SIZE = 5
 
@@ -90,6 +90,7 @@ def rebuild(shape: Shape, value: Any, path: str) -> Any:
         case "optional", _:
             return rebuild(shape.item, value, path)
         case "decimal", Decimal():
+            unscaled(value)  # a writer's scale or precision may go beyond ours
             return value
         case "decimal", str():  # a default: a written decimal never comes out as text
             return decimal_of(value.encode("latin-1"))

@@ -295,8 +295,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _normal(text: str) -> str:
-    """Return a schema's text without its layout."""
-    return json.dumps(json.loads(text), separators=(",", ":"))
+    """Return a schema's text without its layout; as it is where it is no JSON."""
+    try:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return text
 
 
 def _known(level: str) -> str:

@@ -30,6 +30,7 @@ GLOBALS: dict[str, Any] = {
     "PLACES": wire.PLACES,
     "QUANTIZE": wire.EXACT.quantize,
     "SCALEB": wire.EXACT.scaleb,
+    "SCALEB_READ": wire.READ.scaleb,
     "SET": object.__setattr__,
     "SIZE": wire.read_size,
     "SPAN": timedelta,

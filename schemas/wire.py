@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, Rounded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONG_MIN, LONG_MAX = -(1 << 63), (1 << 63) - 1
@@ -16,6 +16,9 @@ MAX_VARINT = 10
 
 EXACT = Context(prec=38, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 """38 digits; a place or a digit too many is an error, so `quantize` checks both at once."""
+
+READ = Context(prec=38, traps=[Rounded, InvalidOperation])
+"""38 digits; one too many is an error even if it is a zero."""
 
 PLACES = Decimal((0, (1,), -18))
 """The last place of decimal(38,18)."""
@@ -134,7 +137,7 @@ def decimal_of(data: bytes) -> Decimal:
     """
     if not data:
         raise ValueError("a decimal has no byte")
-    return EXACT.scaleb(EXACT.create_decimal(int.from_bytes(data, "big", signed=True)), -18)
+    return READ.scaleb(READ.create_decimal(int.from_bytes(data, "big", signed=True)), -18)
 
 
 def finite(value: float) -> float:
