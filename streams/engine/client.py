@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.engine.errors import (
     AbortBatch,
@@ -67,6 +68,11 @@ def client_logger(name: str, faults: WireFaults | None = None) -> logging.Logger
     if faults is not None:
         logger.addHandler(faults)
     return logger
+
+
+def admin_client(settings: EngineSettings) -> AdminClient:
+    """Return an admin client whose connection troubles come out as errors, not as lines on stderr."""
+    return AdminClient(settings.common(), logger=client_logger("admin"))
 
 
 class Watchdog:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.engine.client import admin_client
 from streams.engine.errors import ConfigError, UnreachableError
 from streams.engine.settings import EngineSettings
 
 log = logging.getLogger(__name__)
+
+METADATA_SECONDS = 10.0
+"""How long a broker may take to answer for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,14 @@ class Wanted:
     ours: bool = False
 
 
-def partition_counts(admin: AdminClient, names: set[str]) -> dict[str, int]:
+def partition_counts(admin: AdminClient, names: set[str], bootstrap: str = "") -> dict[str, int]:
     """Return the number of partitions of each topic that is there."""
     try:
-        topics = admin.list_topics(timeout=10.0).topics
+        topics = admin.list_topics(timeout=METADATA_SECONDS).topics
     except KafkaException as error:
-        raise UnreachableError(f"no answer from Kafka: {error.args[0].str()}") from error
+        raise UnreachableError(
+            f"no answer from Kafka{bootstrap and ' at ' + bootstrap} within {METADATA_SECONDS:g} s: {error.args[0].str()}"
+        ) from error
     return {n: len(topics[n].partitions) for n in names if n in topics and topics[n].error is None}
 
 
@@ -75,16 +81,16 @@ def ensure(
         ConfigError: the sources' counts differ, or an own topic has another count.
         UnreachableError: Kafka does not answer, or a topic stays away.
     """
-    admin = AdminClient(settings.common())
+    admin = admin_client(settings)
     names = {t.name for t in [*sources, *others]}
     deadline = time.monotonic() + settings.topic_wait_seconds
     while True:
-        found = partition_counts(admin, names)
+        found = partition_counts(admin, names, settings.bootstrap)
         missing = [t for t in sources if t.name not in found]
         if settings.declare_topics and missing and all(t.partitions for t in missing):
             create(admin, missing, 1, settings)
             missing = []
-            found = partition_counts(admin, names)
+            found = partition_counts(admin, names, settings.bootstrap)
         if not [t for t in sources if t.name not in found]:
             break
         if time.monotonic() > deadline:
@@ -102,7 +108,7 @@ def ensure(
     if absent:
         create(admin, absent, unit, settings)
     while [t for t in others if t.name not in found]:
-        found = partition_counts(admin, names)
+        found = partition_counts(admin, names, settings.bootstrap)
         if time.monotonic() > deadline:
             raise UnreachableError("topics were created, but the broker does not list them")
         time.sleep(0.05)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
+from click import ClickException
+
 
 class Exit(IntEnum):
     """Exit status of a worker that cannot go on."""
@@ -22,8 +24,11 @@ class EngineError(Exception):
     exit_code = Exit.FAILED
 
 
-class ConfigError(EngineError):
-    """The application asks for something that the engine does not do, or is set up wrongly."""
+class ConfigError(EngineError, ClickException):
+    """The application asks for something that the engine does not do, or is set up wrongly.
+
+    Raised while `faust -A` imports an app, it is one line and exit status 2, as of any command line.
+    """
 
     exit_code = Exit.CONFIG
 

@@ -22,6 +22,8 @@ NAMES = (
     "before_commit",
     "after_commit",
     "before_store",
+    "source_flushed",
+    "source_committed",
 )
 
 

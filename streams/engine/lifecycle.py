@@ -17,7 +17,7 @@ from mode import Service
 
 from streams.engine import declare, recovery
 from streams.engine.buffers import Buffers
-from streams.engine.client import Client, Watchdog
+from streams.engine.client import Client, Watchdog, admin_client
 from streams.engine.delivery import Delivery
 from streams.engine.effects import AfterCommit
 from streams.engine.errors import EngineError, FencedError
@@ -72,7 +72,7 @@ class Lifecycle(Service):
         count = self.counts.get(topic)
         if count is None:
             if self._admin is None:
-                self._admin = AdminClient(self.settings.common())
+                self._admin = admin_client(self.settings)
             found = declare.partition_counts(self._admin, {topic})
             if topic not in found:
                 raise EngineError(f"topic {topic} is not there")

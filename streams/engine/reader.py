@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.engine.client import client_logger
+from streams.engine.client import admin_client, client_logger
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
 from streams.engine.messages import place_of, record_of
@@ -108,7 +108,7 @@ def read_all(
     settings: EngineSettings, topics: list[str], name: str = "reader", patience: float = 30.0
 ) -> Iterator[Message]:
     """Yield every committed record of topics up to their last stable offset, partition by partition."""
-    admin = AdminClient(settings.common())
+    admin = admin_client(settings)
     consumer = plain_consumer(settings, name)
     try:
         for topic in topics:

@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 
+from streams.engine.client import admin_client
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
 from streams.engine.messages import record_of
@@ -31,7 +31,7 @@ def restore(tables: list[Any], partitions: list[int], settings: EngineSettings) 
     """
     if not tables or not partitions:
         return 0
-    admin = AdminClient(settings.common())
+    admin = admin_client(settings)
     consumer = plain_consumer(settings, "recovery")
     by_topic = {table.changelog_topic.get_topic_name(): table for table in tables}
     wanted = [(topic, partition) for topic in by_topic for partition in partitions]
@@ -86,7 +86,7 @@ class GlobalReader:
         """Read every global table to its end, then go on from there."""
         if self._consumer is None:
             return
-        admin = AdminClient(self._settings.common())
+        admin = admin_client(self._settings)
         partitions = [
             (topic, partition)
             for topic in self._by_topic

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from streams.engine.client import client_logger
+from streams.engine.client import admin_client, client_logger
 from streams.engine.errors import AbortBatch, EngineError, FencedError, OutcomeUnknown, RestartError
 from streams.engine.event import Message
+from streams.engine.failpoints import failpoint
 from streams.engine.partitioner import partition_of
 from streams.engine.reader import log_ends, plain_consumer, read_until
 from streams.engine.settings import COMMIT_SECONDS, PINNED_PRODUCER
@@ -64,7 +64,7 @@ class Source:
     def _read_cursor(self) -> Any:
         """Return the newest committed cursor; the fence is up before this reads."""
         settings = self.app.engine_settings
-        admin = AdminClient(settings.common())
+        admin = admin_client(settings)
         topic = self.cursor_topic.get_topic_name()
         count = self._partitions(topic)
         partition = partition_of(self.name.encode(), count)
@@ -87,7 +87,7 @@ class Source:
 
     def _partitions(self, topic: str) -> int:
         if topic not in self._counts:
-            admin = AdminClient(self.app.engine_settings.common())
+            admin = admin_client(self.app.engine_settings)
             deadline = time.monotonic() + self.app.engine_settings.topic_wait_seconds
             while True:
                 found = admin.list_topics(topic, timeout=10.0).topics.get(topic)
@@ -109,6 +109,7 @@ class Source:
                 self._produce(topic, key, value, now, **options)
             if self._producer.flush(COMMIT_SECONDS):
                 raise AbortBatch("records were not delivered in time")
+            failpoint("source_flushed")
             deadline = time.monotonic() + COMMIT_SECONDS
             while True:
                 try:
@@ -125,6 +126,7 @@ class Source:
                     f"source {self.name} is run by another worker: {cause.str()}"
                 ) from error
             raise OutcomeUnknown(f"source {self.name}: {cause.str()}") from error
+        failpoint("source_committed")
         self.transactions += 1
 
     def _produce(
