@@ -34,8 +34,9 @@ def partition_counts(admin: AdminClient, names: set[str], bootstrap: str = "") -
     try:
         topics = admin.list_topics(timeout=METADATA_SECONDS).topics
     except KafkaException as error:
+        where = f" at {bootstrap}" if bootstrap else ""
         raise UnreachableError(
-            f"no answer from Kafka{bootstrap and ' at ' + bootstrap} within {METADATA_SECONDS:g} s: {error.args[0].str()}"
+            f"no answer from Kafka{where} within {METADATA_SECONDS:g} s: {error.args[0].str()}"
         ) from error
     return {n: len(topics[n].partitions) for n in names if n in topics and topics[n].error is None}
 
