@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,194 +14,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.desk import Desk
-from processors import ids
 from processors.errors import InvariantError
 from processors.placement import (
     TERMINAL,
     CallKind,
     Context,
-    Effect,
-    Event,
     Forget,
     Settings,
     VenueCall,
     Wake,
     decide,
-    evolve,
     key,
 )
-from processors.records.market import Side
 from processors.records.state_placement import InFlight
 from processors.records.trade import (
     ExecutionReport,
     ExecutionType,
-    Fee,
-    IntentKind,
     OrderEvent,
     OrderEventKind,
-    OrderType,
     Reason,
     Status,
-    TimeInForce,
 )
 from processors.reports import reports_from
 from processors.venue import (
     CancelRefused,
-    OrderAbsent,
     OrderDuplicate,
     OrderFound,
     OrderRefused,
     OrderUnclear,
-    VenueFill,
+)
+from tests.property.placing import (
+    NOW,
+    ORDER,
+    RULES,
+    found,
+    order,
+    reports,
+    run,
+    submitted,
 )
 from tests.property.test_matching import rules
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MARKET_TIME = datetime(2013, 11, 25, tzinfo=UTC)
-RULES = rules()
-
-
-def order(**changes: Any) -> OrderEvent:
-    fields: dict[str, Any] = {
-        "account": "alice", "order_id": ids.order_id("alice", "1"), "intent_id": "1",
-        "client_order_id": ids.client_order_id("alice", "1"), "kind": OrderEventKind.RESERVED,
-        "instrument": "SIMULATOR:BTC/USD", "exchange": "SIMULATOR", "symbol": "BTC/USD",
-        "side": Side.BUY, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC,
-        "quantity": Decimal("0.1"), "price": Decimal(800), "hold_asset": "USD",
-        "hold_amount": Decimal(80), "expected_price": Decimal(800), "rules_version": RULES.version,
-        "intent_kind": IntentKind.NEW, "market_time": MARKET_TIME, "created_time": NOW,
-        "received_time": NOW,
-    }  # fmt: skip
-    return OrderEvent(**fields | changes)
-
-
-ORDER = order()
-
-
-def fill(number: int, quantity: str) -> VenueFill:
-    fee = Fee(asset="BTC", amount=Decimal(quantity) / 1000)
-    time = MARKET_TIME + timedelta(seconds=number)
-    return VenueFill(str(number), Decimal(800), Decimal(quantity), (fee,), time)
-
-
-def found(status: Status, *quantities: str, gap: str = "0") -> OrderFound:
-    fills = tuple(fill(n + 1, q) for n, q in enumerate(quantities))
-    filled = sum((f.quantity for f in fills), Decimal(gap))
-    return OrderFound(
-        venue_order_id="77", client_order_id=ORDER.client_order_id, raw_status=status.value,
-        status=status, quantity=ORDER.quantity, filled_quantity=filled, fills=fills,
-        accepted_time=MARKET_TIME, updated_time=MARKET_TIME + timedelta(minutes=1),
-    )  # fmt: skip
-
-
-def reports(answer: Any, known: bool = False) -> tuple[ExecutionReport, ...]:
-    return reports_from(answer, ORDER, NOW, absence_after=16_000, known=known)
-
-
-def run(
-    state: InFlight | None, event: Event, now: datetime = NOW
-) -> tuple[InFlight | None, list[Effect]]:
-    effects = decide(state, event, Context(now, RULES))
-    for effect in effects:
-        state = evolve(state, effect)
-    return state, list(effects)
-
-
-def submitted() -> InFlight:
-    state, _ = run(None, ORDER)
-    assert state is not None
-    return state
-
-
-# ------------------------------------------------------------------------------ reports
-def test_cumulative_figures_and_last_status() -> None:
-    """Fills add up in order of time; the one that completes the order says FILLED."""
-    made = reports(found(Status.FILLED, "0.06", "0.04"))
-    assert [r.execution_type for r in made] == [
-        ExecutionType.NEW, ExecutionType.TRADE, ExecutionType.TRADE,
-    ]  # fmt: skip
-    assert [r.status for r in made] == [Status.NEW, Status.PARTIALLY_FILLED, Status.FILLED]
-    assert [r.filled_quantity for r in made] == [0, Decimal("0.06"), Decimal("0.1")]
-    assert [r.leaves_quantity for r in made] == [Decimal("0.1"), Decimal("0.04"), 0]
-    assert (made[2].total_value, made[2].average_price) == (Decimal(80), Decimal(800))
-    assert (made[2].fee, made[2].fee_currency) == (Decimal("0.0001"), "BTC")
-    assert made[1].market_time == MARKET_TIME + timedelta(seconds=1)
-
-
-def test_a_partial_fill_then_expired() -> None:
-    """The rest of an IOC expires, after its fills, with their sums."""
-    made = reports(found(Status.EXPIRED, "0.06"))
-    assert [r.status for r in made] == [Status.NEW, Status.PARTIALLY_FILLED, Status.EXPIRED]
-    assert made[2].filled_quantity == Decimal("0.06")
-    assert made[2].leaves_quantity == 0
-    assert made[2].trade_id is None
-
-
-def test_no_end_is_told_while_fills_are_missing() -> None:
-    """The order endpoint runs ahead of the trades: the hold must stay until they come."""
-    for status in (Status.FILLED, Status.CANCELED, Status.EXPIRED):
-        made = reports(found(status, "0.06", gap="0.04"))
-        assert not any(r.status in TERMINAL for r in made)
-
-
-def test_an_unknown_word_is_never_guessed() -> None:
-    """A status that is not mapped gives UNKNOWN with the venue's word; fills count still."""
-    strange = replace(found(Status.NEW, "0.06"), status=None, raw_status="HALF_BAKED")
-    made = reports(strange)
-    assert [r.status for r in made] == [Status.NEW, Status.PARTIALLY_FILLED, Status.UNKNOWN]
-    assert made[2].venue_raw_status == "HALF_BAKED"
-
-
-def test_fees_in_several_assets_are_valued_in_quote() -> None:
-    """`fee` is then a quote value; `fees` of each fill are the truth."""
-    mixed = replace(fill(2, "0.04"), fees=(Fee(asset="USD", amount=Decimal(1)),))
-    answer = replace(
-        found(Status.FILLED, "0.06"), fills=(fill(1, "0.06"), mixed), filled_quantity=Decimal("0.1")
-    )
-    last = reports(answer)[-1]
-    assert (last.fee, last.fee_currency) == (Decimal("0.00006") * 800 + 1, "USD")
-
-
-def test_proof_of_absence_needs_time_two_looks_and_no_trace() -> None:
-    """One "not found" proves nothing, nor do two that come too early or against a known order."""
-    assert reports(OrderAbsent(16_000, 2))[0].reason is Reason.NOT_PLACED
-    assert reports(OrderAbsent(16_000, 2))[0].waited == 16_000
-    for answer, known in (
-        (OrderAbsent(16_000, 1), False),
-        (OrderAbsent(15_999, 2), False),
-        (OrderAbsent(99_000, 2), True),
-        (OrderUnclear("timeout"), False),
-        (OrderDuplicate("Duplicate order sent."), False),
-    ):
-        assert [r.status for r in reports(answer, known)] == [Status.UNKNOWN]
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.randoms())
-def test_the_same_facts_give_the_same_identities(sizes: list[int], random: Any) -> None:
-    """Order of the fills in an answer, doubled fills and the time of asking change nothing."""
-    whole = [fill(n + 1, str(Decimal(size) / 1000)) for n, size in enumerate(sizes)]
-    base = replace(
-        found(Status.EXPIRED),
-        fills=tuple(whole),
-        filled_quantity=sum((f.quantity for f in whole), Decimal(0)),
-    )
-    mixed = [*whole, *whole]
-    random.shuffle(mixed)
-    first = reports(base)
-    later = NOW + timedelta(hours=1)
-    second = reports_from(replace(base, fills=tuple(mixed)), ORDER, later, absence_after=1)
-    strip = {"created_time": NOW, "received_time": NOW}
-    assert [r.model_copy(update=strip) for r in second] == list(first)
-    assert len({r.execution_id for r in first}) == len(first)
-    partial = reports(
-        replace(
-            base,
-            status=Status.PARTIALLY_FILLED,
-            fills=tuple(whole[:1]),
-            filled_quantity=whole[0].quantity,
-        )
-    )
-    assert [r.execution_id for r in partial] == [r.execution_id for r in first[:2]]
 
 
 # ---------------------------------------------------------------------------- decisions
