@@ -110,17 +110,14 @@ def _read(
 
 
 def _read_moment(value: str) -> list[str]:
-    """Return the lines for a timestamp: eight groups of seven bits moved together at once."""
+    """Return the lines for a timestamp: eight bytes from 1978 to 3111, else any number."""
     return [
-        "n = INT(d[p:p + 8], 'little')",
-        "if n & 0x8080808080808080 == 0x0080808080808080 and not n & 1:",
-        "    p += 8",
-        "    n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)",
-        "    n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)",
-        "    n = ((n & 0x0FFFFFFF) | ((n & 0x0FFFFFFF00000000) >> 4)) >> 1",
-        "else:",
+        f"{value} = MOMENT(d[p:p + 8])",
+        f"if {value} is None:",
         "    n, p = LONG(d, p)",
-        f"{value} = EPOCH + SPAN(0, 0, n)",
+        f"    {value} = EPOCH + SPAN(0, 0, n)",
+        "else:",
+        "    p += 8",
     ]
 
 

@@ -356,7 +356,7 @@ def test_our_schema_under_another_id_is_read() -> None:
         ("at", datetime(2024, 5, 1), "time zone"),  # noqa: DTZ001 - this is the case
         ("colour", "RED", "str is no enum"),
         ("leaves", (SAMPLE,), "Sample is no record"),
-        ("leaves", (Leaf.model_construct(name=7),), "name: a int is no string"),
+        ("leaves", (LEAF_OF_SEVEN,), "name: a int is no string"),
     ],
 )
 def test_a_value_that_does_not_fit_is_never_rounded(field: str, value: Any, reason: str) -> None:
