@@ -20,6 +20,7 @@ CORE_THIRD_PARTIES = ("annotated_types", "pydantic", "pydantic_core", "typing_ex
 
 KAFKA_CLIENTS = (
     "schemas.registry",
+    "streams.checks",
     "streams.cli",
     "streams.engine",
     "streams.local",
@@ -95,6 +96,18 @@ def test_clients_stay_in_their_modules() -> None:
         for line, module in tree.imports(name, text)
         for client, homes in allowed.items()
         if tree.is_under(module, client) and not tree.is_under(_module(name), *homes)
+    ]
+    assert wrong == []
+
+
+def test_checks_share_nothing_with_what_they_check() -> None:
+    """The checker and the summary read history by themselves: of streams only each other."""
+    wrong = [
+        f"{name}:{line}: {module}"
+        for name, text in tree.sources("streams/checks", "streams/summary")
+        for line, module in tree.imports(name, text)
+        if tree.is_under(module, "streams", "connectors", "faust", "mode")
+        and not tree.is_under(module, "streams.checks", "streams.summary")
     ]
     assert wrong == []
 

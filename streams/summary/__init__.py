@@ -1,0 +1,1 @@
+"""A summary of a finished run for people: `python -m streams.summary`."""
