@@ -77,7 +77,11 @@ def parse(files: Mapping[str, str]) -> dict[str, Schema]:
         documents[name] = (path, document)
     found: dict[str, Schema] = {}
     shared: dict[str, tuple[str, str]] = {}
-    for name in ordered(documents):
+    try:
+        names = ordered(documents)
+    except RecursionError as error:
+        raise SchemaSourceError(", ".join(files), "types are nested too deeply") from error
+    for name in names:
         path, document = documents[name]
         try:
             whole = inline(document, documents)

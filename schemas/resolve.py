@@ -90,7 +90,8 @@ def _references(schema: Any, namespace: str) -> Iterator[str]:
             namespace = name.rpartition(".")[0]
         for part in ("type", "items", "values"):
             yield from _references(schema.get(part, "null"), namespace)
-        for field in schema.get("fields", ()):
+        fields = schema.get("fields")
+        for field in fields if isinstance(fields, list) else ():
             if isinstance(field, dict):
                 yield from _references(field.get("type", "null"), namespace)
 
