@@ -17,7 +17,7 @@ from streams.settings import OTHERS, PREFIX, Settings
 
 Tree = dict[str, Any]
 
-FOREIGN: Final = frozenset({"CACHE", "CONFIG", "JAVA", "SIMULATOR_DATA", "TIMEOUT"})
+FOREIGN: Final = frozenset({"CACHE", "CONFIG", "FAILPOINT", "JAVA", "SIMULATOR_DATA", "TIMEOUT"})
 """Names under our prefix that are no settings: other parts of the house read them."""
 
 FILE: Final = "_FILE"

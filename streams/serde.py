@@ -11,6 +11,7 @@ import faust
 from processors.errors import DecodeError
 from processors.records.base import Record
 from schemas.codec import Codecs
+from schemas.registry_port import Registry
 from streams import topics
 
 log = logging.getLogger(__name__)
@@ -121,3 +122,12 @@ def subjects() -> dict[type[Record], tuple[str, ...]]:
         if topic.record is not None and topic.subject is not None:
             found[topic.record] = (*found.get(topic.record, ()), topic.subject)
     return found
+
+
+def pipeline_codecs(registry: Registry) -> Codecs:
+    """Return the codecs of every record of the catalogue, for commands and checks.
+
+    Args:
+        registry: where schemas have their ids; nothing is registered.
+    """
+    return Codecs(registry, subjects(), register=False)

@@ -22,6 +22,9 @@ MODULES = (
     "streams.cli.simulator",
     "streams.cli.replay",
     "streams.cli.schemas",
+    "streams.cli.worker",
+    "streams.cli.topics",
+    "streams.cli.accounts",
 )
 
 _WITH_VALUE = ("--config", "--output", "--log-format", "--timeout")

@@ -87,7 +87,7 @@ def spawn(
     Returns:
         The running child.
     """
-    prepare = _death_with_parent() if die_with_parent else None
+    prepare = death_with_parent() if die_with_parent else None
     with log.open("ab") as out:
         child = subprocess.Popen(  # noqa: S603 - no shell, and the arguments are ours
             [str(part) for part in command],
@@ -103,7 +103,12 @@ def spawn(
     return ProcessRef(child.pid, birth_of(child.pid) or "ended at once")
 
 
-def _death_with_parent() -> Callable[[], None] | None:
+def death_with_parent() -> Callable[[], None] | None:
+    """Return what a child calls before it runs, so that the kernel kills it when its parent dies.
+
+    Returns:
+        A function for `preexec_fn`; None where the kernel has no such call.
+    """
     if sys.platform != "linux":
         return None
     parent, prctl = os.getpid(), ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork
