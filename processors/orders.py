@@ -158,6 +158,15 @@ def _ended(order: OrderState) -> Status:
     return order.ended or Status.CANCELED
 
 
+def _reason(order: OrderState, status: Status) -> Reason | None:
+    """Return why an order ended: the venue's reason, or ours where the status is our derivation."""
+    if status is Status.EXPIRED and order.ended is None:
+        return Reason.STP
+    if order.ended is Status.FILLED:
+        return Reason.BUSTED if status is Status.CANCELED else None
+    return order.reason
+
+
 def check(order: OrderState, report: ExecutionReport) -> None:
     """Refuse a report that contradicts the order it names.
 
@@ -224,7 +233,6 @@ def merge(order: OrderState, report: ExecutionReport) -> OrderState:
         facts["cancel_asked"] = False
     if report.prevented_quantity > order.prevented_quantity:
         facts["prevented_quantity"] = report.prevented_quantity
-        facts["reason"] = order.reason or Reason.STP
     if report.venue_order_id is not None:
         facts["venue_order_id"] = report.venue_order_id
     if status in TERMINAL and status is not Status.DENIED:
@@ -246,7 +254,7 @@ def _end(order: OrderState, report: ExecutionReport) -> dict[str, Any]:
     }
     present = _RANK[order.ended] if order.ended is not None else 0
     if _RANK[cause] > present:
-        facts |= {"ended": cause, "reason": report.reason or order.reason}
+        facts |= {"ended": cause, "reason": report.reason}
     elif _RANK[cause] == present and report.reason is not None:
         words = [word for word in (order.reason, report.reason) if word is not None]
         facts["reason"] = min(words, key=lambda word: word.value)
@@ -292,8 +300,6 @@ def take_fill(order: OrderState, fill: Fill, *, busted: bool) -> OrderState:
     if busted:
         facts["busted_quantity"] = money.add(order.busted_quantity, fill.quantity)
         facts["busted_value"] = money.add(order.busted_value, fill.value)
-        if order.ended is Status.FILLED and not facts["filled_quantity"]:
-            facts["reason"] = Reason.BUSTED
     return _changed(order, facts)
 
 
@@ -307,7 +313,13 @@ def stamp(order: OrderState, now: datetime, market_time: datetime) -> OrderState
     Returns:
         The order as it is to be kept.
     """
-    facts = {"status": derive(order), "updated_time": now, "aged": False}
+    status = derive(order)
+    facts = {
+        "status": status,
+        "reason": _reason(order, status),
+        "updated_time": now,
+        "aged": False,
+    }
     return order.model_copy(update=facts | {"market_time": max(order.market_time, market_time)})
 
 

@@ -46,6 +46,7 @@ from tests.books import (
     make_report,
     make_rules,
     make_transfer,
+    values,
 )
 
 D = Decimal
@@ -180,7 +181,10 @@ def invariants(world: World) -> None:
         check_order(world, order)
     opened = [order for order in world.orders if not orders.is_terminal(order.status)]
     assert account.standing.open_orders == len(opened)
-    assert sum(item.orders for item in account.standing.exposures.values()) == len(opened)
+    exposures = account.standing.exposures.values()
+    assert sum(item.orders for item in exposures) == len(opened)
+    buying = sum(orders.exposure(order).buying for order in opened)
+    assert sum(item.buying for item in exposures) == buying
 
 
 def check_order(world: World, order: OrderState) -> None:
@@ -345,9 +349,10 @@ def lives(draw: st.DrawFn) -> tuple[TradeIntent, list[ExecutionReport]]:
             name,
             ExecutionType(end.value),
             end,
-            filled=filled if known else 0,
-            value=value if known else 0,
+            filled=filled if known else D(0),
+            value=value if known else D(0),
             side=side,
+            reason=draw(st.sampled_from([None, Reason.VENUE_REFUSED, Reason.OTHER])),
         )
         for end in sorted(ends)
     ]
@@ -398,4 +403,4 @@ def test_the_ambient_decimal_context_changes_nothing(context_digits: int) -> Non
         )
         total, held, btc = world.total(), world.held(), world.total("BTC")
     assert total == D("12345678901234367.102456689012345678")
-    assert (held, btc) == (D(0), D("2.00001"))
+    assert values(held, btc) == (D(0), D("2.00001"))

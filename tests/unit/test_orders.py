@@ -32,6 +32,7 @@ from tests.books import (
     make_rules,
     make_trade,
     make_transfer,
+    values,
 )
 
 D = Decimal
@@ -107,7 +108,28 @@ def test_the_status_and_the_hold_follow_from_the_facts(
 ) -> None:
     """Each row: reports in this order give this status and leave this hold."""
     world = ordered(*reports)
-    assert (world.order().status, world.held()) == (status, held)
+    assert values(world.order().status, world.held()) == (status, held)
+
+
+@pytest.mark.parametrize(
+    ("reports", "reason"),
+    [
+        ((SUBMITTED, REJECTED), Reason.VENUE_REFUSED),
+        ((SUBMITTED, UNKNOWN, NOT_PLACED), Reason.NOT_PLACED),
+        ((NEW, PREVENTED), Reason.STP),
+        ((NEW, CANCELED), None),
+        ((NEW, PREVENTED, CANCELED), None),
+        ((NEW, CANCELED, PREVENTED), None),
+        ((REJECTED, CANCELED), None),
+        ((CANCELED, REJECTED), None),
+        ((HALF, REST), None),
+    ],
+)
+def test_the_reason_is_that_of_the_cause_that_stands(
+    reports: tuple[ExecutionReport, ...], reason: Reason | None
+) -> None:
+    """A weaker cause lends its reason to none, whichever came first."""
+    assert ordered(*reports).order().reason is reason
 
 
 def test_a_pending_cancel_stands_until_the_venue_answers() -> None:
@@ -115,7 +137,7 @@ def test_a_pending_cancel_stands_until_the_venue_answers() -> None:
     world = ordered(NEW)
     cancel(world)
     world.apply(HALF)
-    assert (world.order().status, world.held()) == (S.PENDING_CANCEL, 100)
+    assert values(world.order().status, world.held()) == (S.PENDING_CANCEL, 100)
     world.apply(make_report("i1", X.CANCEL_REJECTED, S.PARTIALLY_FILLED, filled="1"))
     assert world.order().status is S.PARTIALLY_FILLED
     cancel(world, "c2")
@@ -127,31 +149,31 @@ def test_a_terminal_report_that_knows_of_more_fills_keeps_their_hold() -> None:
     """Canceled with 1 filled and none known: the hold of 1 stays until that fill arrives."""
     gap = make_report("i1", X.CANCELED, S.CANCELED, filled="1", value="100")
     world = ordered(NEW, gap)
-    assert (world.order().status, world.held()) == (S.CANCELED, 100)
+    assert values(world.order().status, world.held()) == (S.CANCELED, 100)
     assert "fill_gap" in alerts(world)
     world.apply(HALF)
-    assert (world.held(), world.total()) == (0, 900)
+    assert values(world.held(), world.total()) == (0, 900)
     assert "late_fill" not in alerts(world)
 
 
 def test_a_late_fill_is_booked_from_free_and_named() -> None:
     """After a cancel that knew of no fill, a fill is paid all the same."""
     world = ordered(NEW, CANCELED, HALF)
-    assert (world.total(), world.held(), world.total("BTC")) == (900, 0, 1)
+    assert values(world.total(), world.held(), world.total("BTC")) == (900, 0, 1)
     assert alerts(world).count("late_fill") == 1
 
 
 def test_an_overfill_is_booked_and_named() -> None:
     """More filled than ordered: all of it is paid, and an operator is called."""
     world = ordered(make_trade("i1", "T1", "3", "100", "3", S.FILLED))
-    assert (world.order().status, world.total(), world.held()) == (S.FILLED, 700, 0)
+    assert values(world.order().status, world.total(), world.held()) == (S.FILLED, 700, 0)
     assert "overfill" in alerts(world)
 
 
 def test_a_closed_order_that_is_not_full_is_expired() -> None:
     """A venue's FILLED with less than was ordered is no full fill."""
     world = ordered(HALF, make_report("i1", X.ORDER_STATUS, S.FILLED, filled="1", value="100"))
-    assert (world.order().status, world.held()) == (S.EXPIRED, 0)
+    assert values(world.order().status, world.held()) == (S.EXPIRED, 0)
 
 
 def test_a_refused_order_that_trades_is_a_conflict() -> None:
@@ -207,7 +229,7 @@ def test_a_fee_in_quote_is_part_of_what_a_fill_costs() -> None:
     world.apply(
         make_trade("i1", "T1", "1", "100", "1", S.PARTIALLY_FILLED, fees=(("USDT", "0.1"),))
     )
-    assert (world.total(), world.held()) == (D("899.9"), D("100.1"))
+    assert values(world.total(), world.held()) == (D("899.9"), D("100.1"))
 
 
 def test_fees_in_any_asset_are_booked_as_reported() -> None:
@@ -234,26 +256,88 @@ def test_a_settlement_that_costs_more_than_there_is_shows_the_debt() -> None:
     assert "overdraft" in alerts(world)
 
 
+def holds(world: World, kind: EntryKind) -> list[Decimal]:
+    """The amounts of the entries of a kind."""
+    return [r.amount for r in world.records if isinstance(r, LedgerEntry) and r.kind is kind]
+
+
+def test_a_better_price_is_consumed_at_its_cost_and_the_rest_released() -> None:
+    """A fill of 1 at 99 consumes 99 of the hold and releases 1."""
+    world = ordered(make_trade("i1", "T1", "1", "99", "1", S.PARTIALLY_FILLED))
+    assert holds(world, EntryKind.HOLD_CONSUMED) == [D(-99)]
+    assert holds(world, EntryKind.HOLD_RELEASED) == [D(-1)]
+
+
+def test_a_worse_price_takes_the_shortfall_from_free_and_not_from_the_open_part() -> None:
+    """A fill of 1 at 120 consumes 100; the other 20 come from free, the open part keeps its hold."""
+    world = ordered(make_trade("i1", "T1", "1", "120", "1", S.PARTIALLY_FILLED))
+    assert holds(world, EntryKind.HOLD_CONSUMED) == [D(-100)]
+    assert holds(world, EntryKind.HOLD_RESIZED) == []
+    assert values(world.total(), world.held()) == (880, 100)
+
+
+def test_a_fee_in_the_held_asset_is_consumed_with_the_fill() -> None:
+    """A fill of 1 at 90 with a fee of 5 consumes 95 and releases 5."""
+    fees = (("USDT", "5"),)
+    world = ordered(make_trade("i1", "T1", "1", "90", "1", S.PARTIALLY_FILLED, fees=fees))
+    assert holds(world, EntryKind.HOLD_CONSUMED) == [D(-95)]
+    assert holds(world, EntryKind.HOLD_RELEASED) == [D(-5)]
+
+
+def test_holds_are_rounded_up_to_the_assets_scale() -> None:
+    """0.333 at 100.01 is 33.30333: 33.31 are held; what is left of it rounds up again."""
+    world = World(price=make_price("100"), rules=make_rules(quote_scale=2))
+    world.apply(make_transfer("1000"), limit_buy(quantity="0.333", price="100.01"))
+    assert world.held() == D("33.31")
+    world.apply(make_trade("i1", "T1", "0.111", "100.01", "0.111", S.PARTIALLY_FILLED))
+    assert world.held() == D("22.21")
+
+
+def test_an_ended_order_never_takes_a_hold_again() -> None:
+    """A second, better informed cancel cannot hold what the first has released."""
+    gap = make_report("i1", X.CANCELED, S.CANCELED, filled="1", value="100")
+    assert ordered(NEW, CANCELED, gap).held() == 0
+    assert ordered(NEW, gap, CANCELED).held() == 100
+
+
+def test_a_busted_fill_leaves_no_gap() -> None:
+    """A cancel that still counts a busted fill waits for nothing, by quantity and by amount."""
+    gap = make_report("i1", X.CANCELED, S.CANCELED, filled="1", value="100")
+    assert ordered(NEW, HALF, BUST, gap).held() == 0
+    world = World(price=make_price("100"))
+    world.apply(make_transfer("1000"), make_intent(quote_quantity=D(200)))
+    world.apply(HALF)
+    assert world.held() == 100
+    world.apply(BUST)
+    assert world.held() == 200
+    world.apply(gap)
+    assert values(world.held(), world.total()) == (0, 1000)
+
+
 def test_a_correction_replaces_its_fill_exactly() -> None:
     """The first legs are reversed and the corrected ones booked, once."""
     correct = make_report(
         "i1", X.TRADE_CORRECT, S.PARTIALLY_FILLED, trade="T1", last="1", price="90", filled="1"
     )
     world = ordered(HALF, correct, correct, HALF)
-    assert (world.total(), world.held(), world.order().total_value) == (910, 100, 90)
+    assert values(world.total(), world.held(), world.order().total_value) == (910, 100, 90)
     assert world.position.cost == 90
     assert world.order().trades == 1
     early = ordered(correct, HALF)
-    assert (early.total(), early.held(), early.position.cost) == (910, 100, 90)
+    assert values(early.total(), early.held(), early.position.cost) == (910, 100, 90)
 
 
 def test_a_fully_busted_fill_leaves_a_canceled_order_and_nothing_else() -> None:
     """Every leg is reversed; a filled order whose only fill is gone is CANCELED(BUSTED)."""
     full = make_trade("i1", "T1", "2", "100", "2", S.FILLED)
     world = ordered(full, BUST)
-    assert (world.order().status, world.order().reason) == (S.CANCELED, Reason.BUSTED)
-    assert (world.total(), world.held(), world.total("BTC")) == (1000, 0, 0)
-    assert (world.position.quantity, world.position.cost, world.position.realised) == (0, 0, 0)
+    assert values(world.order().status, world.order().reason) == (S.CANCELED, Reason.BUSTED)
+    assert values(world.total(), world.held(), world.total("BTC")) == (1000, 0, 0)
+    assert values(world.position.quantity, world.position.cost, world.position.realised) == (
+        0,
+        0,
+        0,
+    )
 
 
 def test_a_transfer_is_booked_once_and_its_sign_must_fit() -> None:
@@ -276,7 +360,7 @@ def test_a_withdrawal_of_held_money_is_a_debt_and_no_release() -> None:
     """The hold stays; available is negative and said so."""
     world = ordered()
     world.apply(make_transfer("-900", transfer_id="w", kind=TransferKind.WITHDRAWAL))
-    assert (world.total(), world.held(), world.available()) == (100, 200, -100)
+    assert values(world.total(), world.held(), world.available()) == (100, 200, -100)
     assert world.account.standing.status is AccountStatus.REDUCING
 
 
@@ -300,7 +384,7 @@ def test_open_orders_and_their_quantity_are_counted_back_to_zero() -> None:
     """Exposures follow the leaves and leave nothing behind."""
     world = ordered(HALF)
     exposure = world.account.standing.exposures["BINANCE:BTC/USDT"]
-    assert (exposure.orders, exposure.buying) == (1, 1)
+    assert values(exposure.orders, exposure.buying) == (1, 1)
     world.apply(CANCELED)
     assert world.account.standing.exposures == {}
     assert world.account.standing.open_orders == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from processors.records.account import Protection
 from processors.records.ledger import Position
@@ -18,13 +19,14 @@ from tests.books import (
     make_rules,
     make_trade,
     make_transfer,
+    values,
 )
 
 D = Decimal
 
 
 def world_of(**policy: str) -> World:
-    fractions = {name: D(value) for name, value in policy.items()}
+    fractions: dict[str, Any] = {name: D(value) for name, value in policy.items()}
     world = World(price=make_price("100"), policy=make_policy(**fractions))
     world.apply(make_transfer("100000"))
     return world
@@ -43,7 +45,7 @@ def sell(world: World, name: str, quantity: str, price: str = "100", **fields: s
     world.apply(report)
 
 
-def protections(world: World) -> list[tuple[str, Decimal, Decimal]]:
+def protections(world: World) -> list[tuple[object, ...]]:
     names = {world.order(name).order_id: name for name in ("a", "b") if has(world, name)}
     return [
         (names[record.order_id], record.quantity, record.stop_price)
@@ -63,9 +65,9 @@ def test_cost_is_averaged_and_the_result_realised_at_average() -> None:
     buy(world, "b", "1", "102")
     sell(world, "c", "1", "104")
     position = world.position
-    assert (position.quantity, position.cost, position.realised) == (1, 100, 4)
+    assert values(position.quantity, position.cost, position.realised) == (1, 100, 4)
     newest = [record for record in world.records if isinstance(record, Position)][-1]
-    assert (newest.average_price, newest.bought, newest.sold, newest.trades) == (100, 2, 1, 3)
+    assert values(newest.average_price, newest.bought, newest.sold, newest.trades) == (100, 2, 1, 3)
 
 
 def test_fees_are_in_the_cost_or_off_the_quantity() -> None:
@@ -74,7 +76,7 @@ def test_fees_are_in_the_cost_or_off_the_quantity() -> None:
     world.apply(limit_buy("a", "2", "100"))
     fees = (("BTC", "0.002"), ("USDT", "0.5"))
     world.apply(make_trade("a", "T", "2", "100", "2", Status.FILLED, fees=fees))
-    assert (world.position.quantity, world.position.cost) == (D("1.998"), D("200.5"))
+    assert values(world.position.quantity, world.position.cost) == (D("1.998"), D("200.5"))
     assert world.position.quantity == world.total("BTC")
 
 
@@ -84,7 +86,7 @@ def test_a_flat_position_keeps_no_cost() -> None:
     buy(world, "a", "3", "99.99")
     for name in ("b", "c", "d"):
         sell(world, name, "1", "100")
-    assert (world.position.quantity, world.position.cost) == (0, 0)
+    assert values(world.position.quantity, world.position.cost) == (0, 0)
     assert world.position.realised == D("0.03")
     assert world.total() == D("100000.03")
 
@@ -94,9 +96,13 @@ def test_selling_a_deposit_goes_short_of_the_trades_and_back() -> None:
     world = world_of()
     world.apply(make_transfer("5", "BTC", "t2"))
     sell(world, "a", "2", "100")
-    assert (world.position.quantity, world.position.cost) == (-2, -200)
+    assert values(world.position.quantity, world.position.cost) == (-2, -200)
     buy(world, "b", "3", "99")
-    assert (world.position.quantity, world.position.cost, world.position.realised) == (1, 99, 2)
+    assert values(world.position.quantity, world.position.cost, world.position.realised) == (
+        1,
+        99,
+        2,
+    )
 
 
 def test_a_fill_of_an_entry_sets_its_stop_by_the_average_fill_price() -> None:
@@ -107,7 +113,7 @@ def test_a_fill_of_an_entry_sets_its_stop_by_the_average_fill_price() -> None:
     world.apply(make_trade("a", "T2", "1", "98", "2", Status.FILLED))
     assert protections(world) == [("a", 1, D("95")), ("a", 2, D("94.05"))]
     last = [record for record in world.records if isinstance(record, Protection)][-1]
-    assert (last.take_profit_price, last.side) == (D("108.9"), Side.SELL)
+    assert values(last.take_profit_price, last.side) == (D("108.9"), Side.SELL)
 
 
 def test_a_sell_takes_from_the_oldest_lot_and_dust_is_not_protected() -> None:
@@ -168,3 +174,16 @@ def test_a_busted_entry_takes_its_protection_along() -> None:
     world.apply(make_report("a", ExecutionType.TRADE_CANCEL, Status.FILLED, trade="Ta"))
     assert protections(world)[-1] == ("a", 0, 0)
     assert world.position.quantity == 0
+
+
+def test_a_bust_that_leaves_nothing_owned_realises_what_cost_is_left() -> None:
+    """Bought at 100 and 110, one sold at 105: the bust of the first leaves cost for nothing."""
+    world = World(price=make_price("105"), policy=make_policy(limits={"price_collar": D("0.2")}))
+    world.apply(make_transfer("100000"))
+    buy(world, "a", "1", "100")
+    buy(world, "b", "1", "110")
+    sell(world, "c", "1", "105")
+    world.apply(make_report("a", ExecutionType.TRADE_CANCEL, Status.FILLED, trade="Ta"))
+    position = world.position
+    assert values(position.quantity, position.cost, position.realised) == (0, 0, -5)
+    assert world.total() == 100000 - 110 + 105

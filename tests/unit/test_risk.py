@@ -30,6 +30,7 @@ from tests.books import (
     make_rules,
     make_trade,
     make_transfer,
+    values,
 )
 
 D = Decimal
@@ -71,7 +72,7 @@ def test_an_intent_that_breaks_a_rule_is_denied_with_its_reason(
     world = world_of(rules=make_rules(**rules))
     before = world.account
     decision = world.decision(intent)
-    assert (decision.kind, decision.reason) == (OrderEventKind.DENIED, reason)
+    assert values(decision.kind, decision.reason) == (OrderEventKind.DENIED, reason)
     assert world.account == before
 
 
@@ -95,7 +96,11 @@ def test_a_price_must_be_there_and_fresh_enough() -> None:
     assert old.reason(limit_buy("a")) is Reason.PRICE_STALE
     assert old.reason(limit_buy("b", expected_price=D(106))) is Reason.PRICE_UNAVAILABLE
     decision = old.decision(limit_buy("c", expected_price=D(101)))
-    assert (decision.reason, decision.price_source, decision.price_age) == (None, "LAST_GOOD", 6000)
+    assert values(decision.reason, decision.price_source, decision.price_age) == (
+        None,
+        "LAST_GOOD",
+        6000,
+    )
     assert [r for r in old.records if getattr(r, "kind", "") == "price_fallback"]
 
 
@@ -188,7 +193,7 @@ def test_a_cancel_is_asked_once_and_again_after_a_refusal() -> None:
         return make_intent(name, kind=IntentKind.CANCEL, target_order_id=target, side=Side.SELL)
 
     asked = world.decision(cancel("c1"))
-    assert (asked.kind, asked.target_order_id) == (OrderEventKind.CANCEL_ASKED, target)
+    assert values(asked.kind, asked.target_order_id) == (OrderEventKind.CANCEL_ASKED, target)
     assert asked.side is Side.BUY
     assert world.order().status is Status.PENDING_CANCEL
     assert world.reason(cancel("c2")) is Reason.DUPLICATE_INTENT

@@ -31,6 +31,7 @@ from tests.books import (
     make_rules,
     make_trade,
     make_transfer,
+    values,
 )
 
 D = Decimal
@@ -102,7 +103,7 @@ def test_a_capped_buy_is_sized_by_its_hold() -> None:
     """67.632 at 121,556.65 buys 0.00055 BTC and holds 66.8561575, as a limit IOC."""
     world = funded("84.54")
     decision = world.decision(make_intent())
-    assert (decision.order_type, decision.time_in_force) == (OrderType.LIMIT, TimeInForce.IOC)
+    assert values(decision.order_type, decision.time_in_force) == (OrderType.LIMIT, TimeInForce.IOC)
     assert decision.quantity == D("0.00055")
     assert decision.price == D("121556.65")
     assert decision.hold_amount == D("66.8561575")
@@ -182,7 +183,7 @@ def test_a_sell_without_a_size_sells_what_is_owned_net_of_fees_on_the_step() -> 
     """0.00055 less its fee is 0.00054945: 0.00054 are sold, the rest is dust."""
     world = owning()
     decision = world.decision(make_intent("sell", side=Side.SELL))
-    assert (decision.quantity, decision.hold_asset) == (D("0.00054"), "BTC")
+    assert values(decision.quantity, decision.hold_asset) == (D("0.00054"), "BTC")
     assert world.held("BTC") == D("0.00054")
     assert world.reason(make_intent("again", side=Side.SELL)) is Reason.NOTHING_TO_SELL
 
@@ -259,7 +260,7 @@ def test_price_improvement_is_free_at_once_and_the_actual_cost_is_settled() -> N
     world.apply(limit_buy(quantity="2"))
     assert world.held() == D(200)
     world.apply(make_trade("i1", "T1", "1", "99", "1", Status.PARTIALLY_FILLED))
-    assert (world.total(), world.held(), world.available()) == (D(901), D(100), D(801))
+    assert values(world.total(), world.held(), world.available()) == (D(901), D(100), D(801))
     world.apply(make_report("i1", ExecutionType.CANCELED, Status.CANCELED, filled="1", value="99"))
-    assert (world.total(), world.held()) == (D(901), D(0))
+    assert values(world.total(), world.held()) == (D(901), D(0))
     assert world.order().instrument == BTC
