@@ -127,10 +127,18 @@ def load_app(path: str) -> Any:
 
 
 def _processor(name: str) -> Any:
-    from streams.app import build_app
+    """Build a processor under the configuration that wrote its history, at today's addresses."""
+    from streams.app import build_app, settings_of
+    from streams.engine.settings import EngineSettings
+    from streams.replay.configuration import configuration_of
     from streams.settings import load_settings
+    from streams.topics import app_id
 
-    return build_app(name, load_settings(), replay=True)
+    here = load_settings(options().config)
+    engine = EngineSettings(bootstrap=here.kafka.bootstrap, client=here.kafka_client)
+    written = settings_of(configuration_of(engine, app_id(name)))
+    places = {"kafka": here.kafka, "registry": here.registry, "data": here.data}
+    return build_app(name, written.model_copy(update=places), replay=True)
 
 
 def _tell(divergence: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -108,3 +109,22 @@ class Tail:
     def close(self) -> None:
         """Close the consumer."""
         self._consumer.close()
+
+
+@cache
+def _admin_of(bootstrap: str) -> AdminClient:
+    return AdminClient(EngineSettings(bootstrap=bootstrap).common())
+
+
+def open_transactions(settings: EngineSettings, topics: list[str]) -> list[str]:
+    """Return in words the partitions whose last stable offset lies before the log's end."""
+    admin = _admin_of(settings.bootstrap)
+    counts = partition_counts(admin, set(topics))
+    places = [(topic, p) for topic in sorted(counts) for p in range(counts[topic])]
+    stable = log_ends(admin, places, committed=True)
+    ends = log_ends(admin, places)
+    return [
+        f"{topic}[{p}] {stable[topic, p]} < {ends[topic, p]}"
+        for topic, p in places
+        if stable[topic, p] < ends[topic, p]
+    ]
