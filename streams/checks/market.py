@@ -13,19 +13,17 @@ from streams.checks.history import History, Lag
 def ticks(history: History, count: int) -> Check:
     """As many ticks stand in the topic as the file has good rows, and the source says the same."""
     problems = [] if history.ticks == count else [f"{history.ticks} ticks, {count} expected"]
-    if not history.cursors:
-        problems.append("no source has left a cursor")
-    sent = sum(cursor.ticks for cursor in history.cursors.values())
-    if history.cursors and sent != history.ticks:
-        problems.append(f"the source counts {sent} ticks, the topic {history.ticks}")
-    for name, cursor in sorted(history.cursors.items()):
-        refused = sum(cursor.refused.values())
-        if cursor.rows != cursor.ticks + refused:
-            problems.append(f"{name}: {cursor.rows} rows, {cursor.ticks} ticks, {refused} refused")
-        if not cursor.finished:
-            problems.append(f"{name} has not finished")
-    rows = sum(cursor.rows for cursor in history.cursors.values())
-    return verdict("ticks", problems, f"{history.ticks} ticks of {rows} rows")
+    cursor = history.cursors.get(names.RECORDED)
+    if cursor is None:
+        return verdict("ticks", [*problems, "the source has left no cursor"], "")
+    refused = sum(cursor.refused.values())
+    if cursor.ticks != history.ticks:
+        problems.append(f"the source counts {cursor.ticks} ticks, the topic {history.ticks}")
+    if cursor.rows != cursor.ticks + refused:
+        problems.append(f"of {cursor.rows} rows {cursor.ticks} are ticks, {refused} refused")
+    if not cursor.finished:
+        problems.append(f"the source has not finished: it stands at {cursor.position}")
+    return verdict("ticks", problems, f"{history.ticks} ticks of {cursor.rows} rows")
 
 
 def ticks_once(history: History) -> Check:
@@ -41,9 +39,8 @@ def ticks_once(history: History) -> Check:
 def refused(history: History, expected: Mapping[str, int]) -> Check:
     """The rows that are no ticks are dead letters, each with its reason; the source says the same."""
     found = history.dead.get(names.TICK, Counter())
-    told: Counter[str] = Counter()
-    for cursor in history.cursors.values():
-        told.update(cursor.refused)
+    cursor = history.cursors.get(names.RECORDED)
+    told = Counter(cursor.refused if cursor else {})
     problems = [
         f"{reason}: {found[reason]} dead letters, {expected.get(reason, 0)} expected"
         for reason in sorted({*found, *expected})

@@ -29,6 +29,8 @@ ENTRY: Final = "ledger.entry"
 BALANCE: Final = "ledger.balance"
 POSITION: Final = "ledger.position"
 DEAD: Final = ".dlq"
+RECORDED: Final = "recorded"
+"""Name of the source of ticks: the key of its cursor."""
 
 RECORDS: Final[dict[str, type[Record]]] = {
     TICK: Tick,
