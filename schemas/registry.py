@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -136,6 +137,9 @@ class HttpRegistry:
         timeout: seconds that one attempt may wait for a connection or an answer.
         retries: attempts after the first, on lost connections and on 408, 429 and 5xx.
         options: further settings of confluent-kafka's client, such as `basic.auth.user.info`.
+    Attributes:
+        url: the address, without credentials.
+        close: closes the connections; calling it is a courtesy.
     """
 
     def __init__(
@@ -167,12 +171,10 @@ class HttpRegistry:
         if _is_loopback(parts.hostname) and getproxies():
             # A proxy from the environment can't reach our own loopback; the client has no setting.
             self._client._rest_client.session._mounts.clear()  # noqa: SLF001
+        # Whoever lets go of it without a word leaves no open socket behind.
+        self.close = weakref.finalize(self, self._client.close)
         self._texts: dict[int, str] = {}
         self._ids: dict[tuple[str, str], int] = {}
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
 
     def schema_by_id(self, schema_id: int) -> str:
         """See Registry."""
