@@ -33,11 +33,16 @@ def register(app: typer.Typer) -> None:
 
 @replay.command("verify")
 def verify(
+    processors: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PROCESSOR]...",
+            help="Of the pipeline; all four re-derivable ones if not given.",
+        ),
+    ] = None,
     app: Annotated[
         list[str] | None,
-        typer.Option(
-            "--app", help="MODULE:APP of any app on the engine; the four processors if not given."
-        ),
+        typer.Option("--app", help="MODULE:APP of any app on the engine, instead."),
     ] = None,
     partition: Annotated[
         list[int] | None,
@@ -56,7 +61,20 @@ def verify(
 
     Exit status: 0 no divergence, 2 called wrongly or no such history, 3 a divergence, 4 Kafka unreachable.
     """
-    names = [(name, True) for name in app] if app else [(name, False) for name in PROCESSORS]
+    unknown = sorted(set(processors or ()) - set(PROCESSORS))
+    if unknown:
+        raise CliError(
+            Exit.USAGE,
+            f"{unknown[0]} is not a processor that can be re-derived",
+            hint=f"one of {', '.join(PROCESSORS)}",
+        )
+    if processors and app:
+        raise CliError(Exit.USAGE, "give processors or --app, not both")
+    names = (
+        [(name, True) for name in app]
+        if app
+        else [(name, False) for name in processors or PROCESSORS]
+    )
     reports = [
         _verify(name, outside=outside, partition=partition, cross_version=cross_version)
         for name, outside in names

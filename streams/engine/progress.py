@@ -8,6 +8,7 @@ from functools import cache
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from streams.engine.client import admin_client
 from streams.engine.declare import partition_counts
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
@@ -27,7 +28,7 @@ class Progress:
     """
 
     def __init__(self, settings: EngineSettings, inputs: Mapping[str, Iterable[str]]) -> None:
-        self._admin = AdminClient(settings.common())
+        self._admin = admin_client(settings)
         self._inputs = {group: sorted(topics) for group, topics in inputs.items()}
         names = {topic for topics in self._inputs.values() for topic in topics}
         counts = partition_counts(self._admin, names)
@@ -113,7 +114,7 @@ class Tail:
 
 @cache
 def _admin_of(bootstrap: str) -> AdminClient:
-    return AdminClient(EngineSettings(bootstrap=bootstrap).common())
+    return admin_client(EngineSettings(bootstrap=bootstrap))
 
 
 def open_transactions(settings: EngineSettings, topics: list[str]) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from confluent_kafka.admin import AdminClient
-
 from streams.engine.batch import Output, PartitionBatch
+from streams.engine.client import admin_client
 from streams.engine.declare import partition_counts
 from streams.engine.delivery import Delivery
 from streams.engine.effects import discard
@@ -31,7 +30,7 @@ class ReplayEngine:
         self.captured: list[Output] = []
         self._channels = loaders_of(app)
         self._counts: dict[str, int] = {}
-        self._admin = AdminClient(self.settings.common())
+        self._admin = admin_client(self.settings)
         app.engine = self
 
     async def begin(self) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
+from streams.engine.client import admin_client
 from streams.engine.errors import EngineError
 from streams.engine.event import Message
 from streams.engine.messages import record_of
@@ -131,7 +131,7 @@ def read_journal(settings: EngineSettings, topic: str, partition: int) -> list[d
     Raises:
         ValueError: a record cannot be read.
     """
-    admin = AdminClient(settings.common())
+    admin = admin_client(settings)
     consumer = plain_consumer(settings, "journal")
     tp = (topic, partition)
     records: list[dict[str, Any]] = []
@@ -151,4 +151,4 @@ def read_journal(settings: EngineSettings, topic: str, partition: int) -> list[d
 
 def journal_partitions(settings: EngineSettings, topic: str) -> list[int]:
     """Return the partitions of a journal; none where there is no journal."""
-    return partitions_of(AdminClient(settings.common()), topic)
+    return partitions_of(admin_client(settings), topic)
