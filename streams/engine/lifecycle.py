@@ -46,6 +46,7 @@ class Lifecycle(Service):
         self.buffers = Buffers()
         self.poison = Poison(self.settings.poison_retries)
         self.parts: dict[int, PartitionState] = {}
+        self._reached: dict[tuple[str, int], int] = {}
         self.tables = list(app.tables.values())
         self.counts: dict[str, int] = {}
         self.outside = OutsideSender(self.settings, self.count_of)

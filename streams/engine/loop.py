@@ -137,11 +137,18 @@ class Engine(Lifecycle):
             self._note_ends(ends)
 
     def _note_ends(self, ends: list[tuple[str, int, int]]) -> None:
-        """A partition read to its end stands past the commit markers behind its last record."""
-        for topic, partition, position in ends:
+        """A partition read to its end stands past the commit markers behind its last record.
+
+        An end that comes together with records is told once only: it is kept until they are handed out.
+        """
+        self._reached.update({(topic, partition): at for topic, partition, at in ends})
+        for (topic, partition), position in list(self._reached.items()):
+            if self.buffers.has(topic, partition):
+                continue
+            del self._reached[topic, partition]
             part = self.parts.get(partition)
-            if part is not None and not self.buffers.has(topic, partition):
-                part.positions[topic] = max(part.positions.get(topic, 0), position)
+            if part is not None and position > part.positions.get(topic, 0):
+                part.positions[topic] = position
                 self._quiet_since = time.monotonic()
 
     def _idle_due(self) -> bool:
@@ -171,6 +178,7 @@ class Engine(Lifecycle):
             await self._effects.cancel()
         epoch = self._epoch = self.client.epoch
         self.buffers.clear()
+        self._reached.clear()
         if not self.client.assigned:
             self.parts = {}
             return
