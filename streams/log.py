@@ -14,6 +14,18 @@ _SECRET: Final = ("password", "secret", "api_key", "apikey", "signature", "autho
 _LEVELS: Final = {-1: "WARNING", 0: "INFO"}
 
 
+class Lifecycle(logging.Filter):
+    """Drops what mode says of each of its services: `[^-Engine]: Stopping...`, ten lines a stop."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let all but those lines pass; warnings always do.
+
+        Args:
+            record: a line.
+        """
+        return record.levelno > logging.INFO or not str(record.msg).startswith("[^")
+
+
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask every value whose name says that it is a secret, at any depth.
 
@@ -70,11 +82,13 @@ def dict_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"lifecycle": {"()": Lifecycle}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stderr",
                 "formatter": "fillonce",
+                "filters": ["lifecycle"],
             }
         },
         "root": {"handlers": ["stderr"], "level": level},
@@ -83,6 +97,8 @@ def dict_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
             "faust": {"level": "WARNING"},
             "aiohttp.access": {"level": "WARNING"},
             "ccxt": {"level": "WARNING"},  # at DEBUG it writes signed requests
+            "httpx2": {"level": "WARNING"},
+            "httpcore2": {"level": "WARNING"},
         },
     }
 

@@ -89,6 +89,12 @@ def _is_foreign(name: str) -> bool:
     return name.removeprefix(PREFIX).upper() in FOREIGN
 
 
+def _names_a_file(name: str) -> bool:
+    """Tell whether a variable holds the path of a secret's file; `SOURCE__FILE` is a setting."""
+    last = name.upper().rsplit("__", 1)[-1]
+    return last.endswith(FILE) and last != FILE.lstrip("_")
+
+
 def _variables() -> dict[str, str]:
     """Return the variables of the environment that are settings.
 
@@ -111,7 +117,7 @@ def _variables() -> dict[str, str]:
 
 
 def _environment() -> Tree:
-    plain = {name: value for name, value in _variables().items() if not name.upper().endswith(FILE)}
+    plain = {name: value for name, value in _variables().items() if not _names_a_file(name)}
     source = EnvSettingsSource(
         Settings, env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
     )
@@ -125,7 +131,7 @@ def _environment() -> Tree:
 def _secret_files() -> Tree:
     tree: Tree = {}
     for name, path in _variables().items():
-        if not name.upper().endswith(FILE):
+        if not _names_a_file(name):
             continue
         try:
             secret = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
