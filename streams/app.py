@@ -92,6 +92,9 @@ def build_app(
         ],
     }
     options: dict[str, Any] = {} if clock is None else {"clock": clock}
+    if settings.source.kind == "recorded" and settings.source.pace == "settled":
+        # The source waits until every group has passed the last commit marker: tell of it soon.
+        options |= {"fetch_wait_ms": 20, "idle_commit_ms": 10.0}
     app = PipelineApp(
         topics.app_id(name),
         broker=settings.kafka.bootstrap,

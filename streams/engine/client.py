@@ -168,6 +168,7 @@ class Client:
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
         config = {
+            "fetch.wait.max.ms": self.settings.fetch_wait_ms,
             **self.settings.common(),
             **PINNED_CONSUMER,
             "group.id": self.group,

@@ -65,7 +65,9 @@ _OURS = frozenset(
 class EngineSettings:
     """Settings of the engine; Faust's own stay with the application.
 
-    `client` holds librdkafka settings such as TLS; a pinned one is refused by name.
+    `client` holds librdkafka settings such as TLS; a pinned one is refused by name. `fetch_wait_ms` is
+    how long the broker holds an empty fetch: a partition's end is told only when one comes back, so
+    a commit marker behind the last record is passed after that time and `idle_commit_ms`.
     """
 
     bootstrap: str
@@ -74,6 +76,7 @@ class EngineSettings:
     batch_bytes: int = 16 * 1024 * 1024
     commit_linger_ms: float = 0.0
     idle_commit_ms: float = 50.0
+    fetch_wait_ms: int = 100
     start_from: str = "earliest"
     membership: str = "static"
     poison: str = "continue"
