@@ -196,9 +196,9 @@ def _seen_fill(seen: Seen) -> Fill:
 
 def _book(view: View, report: ExecutionReport, context: Context) -> funds.Book:
     cause = report.execution_id
-    if report.execution_type is ExecutionType.TRADE_CORRECT and report.last_price is not None:
+    if report.execution_type is ExecutionType.TRADE_CORRECT:
         # A second correction of one trade is the same fact to the venue, and other entries to us.
-        cause = f"{cause}:{money.text(report.last_quantity)}@{money.text(report.last_price)}"
+        cause = f"{cause}:{view.account.sequence}"
     return funds.Book(
         account=view.account,
         cause_id=cause,
