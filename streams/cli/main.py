@@ -18,9 +18,11 @@ from streams.cli.output import Exit, Format, LogFormat, Options
 
 # Each has `register(app)`, and imports what is heavy inside its commands: `--help` is quick.
 MODULES = (
+    "streams.cli.demo",
     "streams.cli.local",
     "streams.cli.simulator",
     "streams.cli.replay",
+    "streams.cli.audit",
     "streams.cli.schemas",
     "streams.cli.worker",
     "streams.cli.topics",

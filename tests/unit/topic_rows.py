@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from processors.records.base import Record
@@ -53,3 +54,24 @@ class Topics:
         row = Row(topic, 0, len(rows), at, b"key", value, headers)
         rows.append(row)
         return row
+
+    def rows(self, topic: str, partition: int | None = None) -> list[Row]:
+        return list(self.log.get(topic, []))
+
+    def at(self, topic: str, partition: int, offset: int) -> Row | None:
+        return next((row for row in self.rows(topic) if row.offset == offset), None)
+
+    def first(
+        self,
+        topic: str,
+        partition: int,
+        start: int,
+        wanted: Callable[[Row], bool],
+        last: int | None = None,
+    ) -> Row | None:
+        rows = [row for row in self.rows(topic) if row.offset >= start]
+        return next((row for row in rows if wanted(row)), None)
+
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        rows = self.rows(topic)
+        return next((row.offset for row in rows if row.timestamp_ms >= timestamp_ms), len(rows))
