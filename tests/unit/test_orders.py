@@ -327,6 +327,20 @@ def test_a_correction_replaces_its_fill_exactly() -> None:
     assert values(early.total(), early.held(), early.position.cost) == (910, 100, 90)
 
 
+def test_each_correction_has_entries_of_its_own() -> None:
+    """Two corrections that differ in the fee alone are one fact to the venue, two sets of entries."""
+    first, second = (
+        make_report(
+            "i1", X.TRADE_CORRECT, S.NEW, trade="T1", last="1", price="90", fees=(("USDT", fee),)
+        )
+        for fee in ("1", "2")
+    )
+    world = ordered(HALF, first, second)
+    names = [record.entry_id for record in world.records if isinstance(record, LedgerEntry)]
+    assert len(names) == len(set(names))
+    assert world.total() == 908
+
+
 def test_a_fully_busted_fill_leaves_a_canceled_order_and_nothing_else() -> None:
     """Every leg is reversed; a filled order whose only fill is gone is CANCELED(BUSTED)."""
     full = make_trade("i1", "T1", "2", "100", "2", S.FILLED)
