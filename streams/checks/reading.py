@@ -274,7 +274,10 @@ class Reader:
         return found[0] if found else None
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
-        """Return the offset of the first record that is not older than a record time.
+        """Return where to begin to look for records that are not older than a record time.
+
+        The broker's index counts markers and aborted records too: the offset may stand before the
+        first such record, never behind it.
 
         Raises:
             UnavailableError: the broker does not answer.
