@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.context import settings
+from streams.cli.context import codecs_of, settings
 from streams.cli.output import emit, note
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def plan(file: AccountsFile) -> None:
     Exit status: 0 told, 2 the file or the settings are wrong, 4 no answer.
     """
     chosen = settings()
-    rows, records = _changes(file, chosen, _codecs(chosen))
+    rows, records = _changes(file, chosen, codecs_of(chosen))
     emit(rows, columns=COLUMNS)
     note(f"{len(records)} records would be sent")
 
@@ -53,7 +53,7 @@ def apply(file: AccountsFile) -> None:
     from streams.cli.sending import send_all
 
     chosen = settings()
-    codecs = _codecs(chosen)
+    codecs = codecs_of(chosen)
     rows, records = _changes(file, chosen, codecs)
     send_all(chosen, codecs, records)
     emit(rows, columns=COLUMNS)
@@ -70,7 +70,7 @@ def list_() -> None:
     from streams.cli.reading import newest
 
     chosen = settings()
-    codecs = _codecs(chosen)
+    codecs = codecs_of(chosen)
     balances = newest(chosen, codecs, topics.BALANCE)
     policies = newest(chosen, codecs, topics.POLICY)
     rows: list[dict[str, object]] = []
@@ -110,13 +110,6 @@ def _sizing(policy: Any) -> str:
     sizing = policy.sizing
     amount = sizing.notional if sizing.kind == "NOTIONAL" else sizing.fraction
     return f"{money.text(amount)} {sizing.kind.value}"
-
-
-def _codecs(chosen: Settings) -> Codecs:
-    from streams.app import registry_of
-    from streams.serde import pipeline_codecs
-
-    return pipeline_codecs(registry_of(chosen))
 
 
 def _changes(

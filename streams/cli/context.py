@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streams.cli.output import LogFormat, options
 
 if TYPE_CHECKING:
+    from schemas.codec import Codecs
     from streams.settings import Settings
 
 CONFIG = "FILLONCE_CONFIG"
@@ -28,6 +29,29 @@ def settings(**given: Any) -> Settings:
     if config is not None:
         os.environ[CONFIG] = str(config.absolute())
     return load_settings(config, **{name: each for name, each in given.items() if each is not None})
+
+
+def resolved() -> tuple[Settings, dict[str, str]]:
+    """Return the settings of this run, and which source gave each value that is no default.
+
+    Raises:
+        ConfigError: a file cannot be read, a key is unknown, or a value is wrong.
+    """
+    from streams.origins import resolve
+
+    return resolve(options().config, {})
+
+
+def codecs_of(chosen: Settings) -> Codecs:
+    """Return the codecs of every record of the catalogue; nothing is connected yet.
+
+    Args:
+        chosen: the settings.
+    """
+    from streams.app import registry_of
+    from streams.serde import pipeline_codecs
+
+    return pipeline_codecs(registry_of(chosen))
 
 
 def json_logs() -> bool:

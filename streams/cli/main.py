@@ -27,7 +27,17 @@ MODULES = (
     "streams.cli.worker",
     "streams.cli.topics",
     "streams.cli.accounts",
+    "streams.cli.orders",
+    "streams.cli.holds",
+    "streams.cli.send",
+    "streams.cli.config",
+    "streams.cli.processors",
+    "streams.cli.completion",
+    "streams.cli.doctor",
 )
+
+COMPLETE = "_FILLONCE_COMPLETE"
+"""Variable by which a shell asks for completions."""
 
 _WITH_VALUE = ("--config", "--output", "--log-format", "--timeout")
 _WITHOUT_VALUE = ("--verbose", "--quiet", "--no-color", "--yes")
@@ -50,6 +60,10 @@ def run(arguments: Sequence[str]) -> int:
     # A process may be started without them; nothing we write then is an error.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until the end
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    if COMPLETE in os.environ:  # a shell asks what could come next: see `fillonce completion`
+        from typer._completion_classes import completion_init
+
+        completion_init()
     first, rest = hoist(arguments or ["--help"])
     _foresee(first)
     return output.boundary(
