@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from streams.local.services import Services, fetch, local_services
+from tests.integration.oracle import Oracle
+from tests.integration.workers import Workers
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -33,6 +35,24 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40]
     return f"{readable}-{digest}."
+
+
+@pytest.fixture
+def oracle(services: Services) -> Oracle:
+    """A reader of topics that knows nothing of the engine."""
+    return Oracle(services.bootstrap)
+
+
+@pytest.fixture
+def workers(tmp_path: Path, services: Services, topic_prefix: str) -> Iterator[Workers]:
+    """Starts workers as processes; kills at the end what still runs."""
+    group = Workers(
+        tmp_path / "workers",
+        FILLONCE_KAFKA__BOOTSTRAP=services.bootstrap,
+        TEST_PREFIX=topic_prefix,
+    )
+    yield group
+    group.end()
 
 
 def _tell(text: str, passing: bool) -> None:
