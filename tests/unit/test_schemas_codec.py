@@ -149,6 +149,18 @@ def test_bad_bytes_are_a_decode_error(case: str, trusted: bool) -> None:
     assert caught.value.disposition is Disposition.DEAD_LETTER
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_no_beginning_of_a_frame_is_a_record(trusted: bool) -> None:
+    """A frame cut at any of its bytes is refused, also inside its last field."""
+    codec = codec_of()
+    frames = [codec.encode(SAMPLE), codec.encode(SAMPLE.model_copy(update={"leaves": ()}))]
+    for frame in frames:
+        assert codec.decode(frame, trusted=trusted)
+        for cut in range(len(frame)):
+            with pytest.raises(DecodeError):
+                codec.decode(frame[:cut], trusted=trusted)
+
+
 @pytest.mark.parametrize("case", BAD_BODIES)
 def test_bad_bytes_of_another_writer_are_a_decode_error(case: str) -> None:
     """The same bytes under another writer's id are refused just as well."""
