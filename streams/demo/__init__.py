@@ -1,0 +1,1 @@
+"""The main job on real data, with crashes on the way and a checker at the end."""
