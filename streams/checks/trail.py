@@ -29,6 +29,16 @@ from streams.checks.decoding import Decoder, schema_id_of
 from streams.checks.history import TERMINAL
 from streams.checks.reading import Row
 
+KINDS: Final = (
+    "order_id",
+    "client_order_id",
+    "intent_id",
+    "venue_order_id",
+    "execution_id",
+    "trade_id",
+)
+"""Fields that an order can be named by; the first one that fits is meant."""
+
 _LONGEST: Final = 8
 """More causes in a row than any order has: a circle would be a defect."""
 
@@ -83,16 +93,28 @@ class Trail:
     """Causes that are named and not kept any more."""
 
 
-def find(log: Log, decoder: Decoder, asked: str) -> list[Trail]:
-    """Return the trail of every order, or undecided intent, that an id names.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an id names."""
+
+    kind: str
+    """What kind of id it is: order_id, intent_id ...; empty where nothing has it."""
+    trails: tuple[Trail, ...]
+    """One; several where more than one order has it; none where none has."""
+    others: tuple[tuple[str, str, str], ...] = ()
+    """Other orders that have it as an id of a lesser kind: kind, account, order_id."""
+
+
+def find(log: Log, decoder: Decoder, asked: str) -> Found:
+    """Return the trail of the order, or of the undecided intent, that an id names.
+
+    A venue may give one number to an order and to a trade of another order: the kinds of ids have
+    an order, that of `KINDS`, and the first kind that fits is meant.
 
     Args:
         log: the topics.
         decoder: of the registry.
-        asked: an order_id, client_order_id, venue_order_id, trade_id, execution_id or intent_id.
-    Returns:
-        One trail; none where nothing has the id; several where it is not unique, such as a trade_id
-        that two venues gave out.
+        asked: the id.
     Raises:
         ConfigError: a topic is not there.
         UnavailableError: broker or registry do not answer.
@@ -101,22 +123,31 @@ def find(log: Log, decoder: Decoder, asked: str) -> list[Trail]:
     wanted = {asked, bare} if len(bare) == 32 else {asked}  # a UUID is printed with hyphens
     finder = _Finder(log, decoder)
     orders, reports = log.rows(names.ORDER), log.rows(names.EXECUTION)
-    found: dict[tuple[str, str], None] = {}
-    for _, event in finder.decoded(_having(orders, wanted), OrderEvent):
-        if wanted & {event.order_id, event.client_order_id, event.intent_id}:
-            found[event.account, event.order_id] = None
-    for _, report in finder.decoded(_having(reports, wanted), ExecutionReport):
-        named = {report.order_id, report.client_order_id, report.execution_id}
-        if wanted & (named | {report.venue_order_id, report.trade_id}):
-            found[report.account, report.order_id] = None
-    if found:
-        return [finder.trail(orders, reports, *key) for key in found]
+    matches: dict[tuple[str, str], str] = {}
+    for topic, rows in ((OrderEvent, orders), (ExecutionReport, reports)):
+        for _, record in finder.decoded(_having(rows, wanted), topic):
+            kinds = [kind for kind in KINDS if getattr(record, kind, None) in wanted]
+            key = (record.account, record.order_id)
+            if kinds and KINDS.index(kinds[0]) < _rank(matches.get(key)):
+                matches[key] = kinds[0]
+    if matches:
+        best = min(matches.values(), key=KINDS.index)
+        trails = [
+            finder.trail(orders, reports, *key) for key, kind in matches.items() if kind == best
+        ]
+        others = [(kind, *key) for key, kind in matches.items() if kind != best]
+        return Found(best, tuple(trails), tuple(others))
     intents = log.rows(names.INTENT)
-    return [
+    undecided = [
         finder.undecided(row, intent)
         for row, intent in finder.decoded(_having(intents, wanted), TradeIntent)
         if intent.intent_id in wanted
     ]
+    return Found("intent_id" if undecided else "", tuple(undecided))
+
+
+def _rank(kind: str | None) -> int:
+    return len(KINDS) if kind is None else KINDS.index(kind)
 
 
 class _Finder:

@@ -14,7 +14,7 @@ from streams.cli.output import CliError, Exit, emit, note, options
 if TYPE_CHECKING:
     from processors.records.base import Record
     from processors.records.trade import ExecutionReport, OrderEvent
-    from streams.checks.trail import Step, Trail
+    from streams.checks.trail import Found, Step, Trail
 
 COLUMNS = ("step", "position", "schema", "record_time", "what")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,19 +63,22 @@ def order(
     decoder = Decoder(HttpRegistry(section.url, options=access))
     patience = options().timeout or 15.0
     with Reader(chosen.kafka.bootstrap, patience=patience, options=chosen.kafka_client) as reader:
-        trails = find(reader, decoder, identity)
-    show(one_of(trails, identity))
+        found = find(reader, decoder, identity)
+    show(one_of(found, identity))
+    for kind, account, order_id in found.others:
+        note(f"{identity} is also a {kind} of order {order_id} of {account}")
 
 
-def one_of(trails: list[Trail], identity: str) -> Trail:
+def one_of(found: Found, identity: str) -> Trail:
     """Return the one trail that was meant.
 
     Args:
-        trails: all that the id names.
+        found: all that the id names.
         identity: as typed.
     Raises:
         CliError: there is none, or more than one.
     """
+    trails = found.trails
     if not trails:
         raise CliError(
             Exit.USAGE,
@@ -88,7 +91,11 @@ def one_of(trails: list[Trail], identity: str) -> Trail:
             Exit.USAGE,
             "more than one order has this id",
             "give one of these order ids",
-            {"id": identity, "orders": "\n".join(f"{t.account} {t.order_id}" for t in trails)},
+            {
+                "id": identity,
+                "kind": found.kind,
+                "orders": "\n".join(f"{t.account} {t.order_id}" for t in trails),
+            },
         )
     return trails[0]
 
@@ -211,8 +218,11 @@ def _intent(record: Any) -> str:
 
 
 def _decision(record: OrderEvent) -> str:
-    size = _n(record.quantity) if record.quantity else f"{_n(record.quote_quantity)} quote"
-    asked = f"{record.kind} {record.side} {size}"
+    asked = f"{record.kind} {record.side}"
+    if record.quantity:
+        asked += f" {_n(record.quantity)}"
+    elif record.quote_quantity is not None:
+        asked += f" for {_n(record.quote_quantity)}"
     asked += f" at {_n(record.price)}" if record.price is not None else ""
     reason = f": {record.reason.value.lower()}, {record.detail}" if record.reason else ""
     held = f"; holds {_n(record.hold_amount)} {record.hold_asset}" if record.hold_asset else ""
@@ -229,6 +239,8 @@ def _decision(record: OrderEvent) -> str:
 
 def _report(record: ExecutionReport) -> str:
     told = f"{record.execution_type} {record.status}"
+    if record.status == "SUBMITTED":
+        told += f" as {record.client_order_id}"
     if record.last_quantity:
         fees = ", ".join(f"{_n(fee.amount)} {fee.asset}" for fee in record.fees) or "none"
         told += (

@@ -80,7 +80,7 @@ def _apply(world: World, log: Topics, event: Any, at: int, cause: Row | None = N
 
 
 def one(log: Topics, identity: str) -> Trail:
-    (trail,) = find(log, log.decoder, identity)
+    (trail,) = find(log, log.decoder, identity).trails
     return trail
 
 
@@ -127,10 +127,10 @@ def test_unknown_id_finds_nothing_and_says_so() -> None:
     """An id that nothing has is a usage error, also one that is a part of another."""
     log = topics()
     for identity in ("nobody", ORDER[:10], "i"):
-        trails = find(log, log.decoder, identity)
-        assert trails == []
+        found = find(log, log.decoder, identity)
+        assert found.trails == ()
         with pytest.raises(CliError) as caught:
-            audit.one_of(trails, identity)
+            audit.one_of(found, identity)
         assert caught.value.code is Exit.USAGE
 
 
@@ -138,12 +138,23 @@ def test_id_of_two_orders_is_refused_with_both() -> None:
     """A trade_id that two orders have is refused, and both orders are named."""
     log = topics()
     log.add(make_trade("i2", "t1", "1", "99", "1", Status.FILLED))
-    trails = find(log, log.decoder, "t1")
+    found = find(log, log.decoder, "t1")
     with pytest.raises(CliError) as caught:
-        audit.one_of(trails, "t1")
+        audit.one_of(found, "t1")
     assert caught.value.code is Exit.USAGE
-    assert all(str(trail.order_id) in str(caught.value.details["orders"]) for trail in trails)
-    assert len(trails) == 2
+    assert len(found.trails) == 2
+    told = str(caught.value.details["orders"])
+    assert all(str(trail.order_id) in told for trail in found.trails)
+
+
+def test_venue_order_id_comes_before_trade_id() -> None:
+    """A number that is one order's venue_order_id and another's trade_id names the former."""
+    log = topics()
+    log.add(make_trade("i2", "70", "1", "99", "1", Status.FILLED))
+    found = find(log, log.decoder, "70")
+    assert found.kind == "venue_order_id"
+    assert [trail.order_id for trail in found.trails] == [ORDER]
+    assert found.others == (("trade_id", ACCOUNT, ids.order_id(ACCOUNT, "i2")),)
 
 
 def test_cancel_is_part_of_its_order() -> None:
