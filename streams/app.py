@@ -18,7 +18,11 @@ from schemas.codec import Codecs
 from schemas.registry import HttpRegistry
 from schemas.registry_port import Registry
 from streams import log, topics
-from streams.agents import data_collection, execution, risk_manager, strategy, technical_analysis
+from streams.agents import data_collection as collecting
+from streams.agents import execution as executing
+from streams.agents import risk_manager as risk
+from streams.agents import strategy as deciding
+from streams.agents import technical_analysis as technical
 from streams.engine import App
 from streams.engine.clock import Clock
 from streams.engine.partitioner import first_part
@@ -179,22 +183,22 @@ def _subjects_of(name: str) -> dict[Any, tuple[str, ...]]:
 
 def _wire(kit: Kit, gateways: Gateways | None, wait_settled: Settle | None) -> None:
     match kit.processor:
-        case data_collection.NAME:
+        case collecting.NAME:
             if not kit.replay:
                 _wire_sources(kit, gateways, wait_settled)
-        case technical_analysis.NAME:
-            technical_analysis.declare(kit)
-        case strategy.NAME:
-            strategy.declare(kit)
-        case risk_manager.NAME:
-            risk_manager.declare(kit)
-        case execution.NAME:
-            execution.declare(kit, None if kit.replay else _desk(kit, gateways))
+        case technical.NAME:
+            technical.declare(kit)
+        case deciding.NAME:
+            deciding.declare(kit)
+        case risk.NAME:
+            risk.declare(kit)
+        case executing.NAME:
+            executing.declare(kit, None if kit.replay else _desk(kit, gateways))
 
 
 def _desk(kit: Kit, given: Gateways | None) -> Desk:
     gateways = given or _gateways(kit)
-    return Desk(gateways, SystemClock(), execution.waits(kit.settings))
+    return Desk(gateways, SystemClock(), executing.waits(kit.settings))
 
 
 def _gateways(kit: Kit) -> Gateways:
@@ -210,7 +214,7 @@ def _wire_sources(kit: Kit, given: Gateways | None, wait_settled: Settle | None)
     settings, app = kit.settings, kit.app
     if settings.venue.kind != "none" and settings.venue.instruments:
         gateways = given or _gateways(kit)
-        data_collection.declare_rules(kit, gateways.public)
+        collecting.declare_rules(kit, gateways.public)
     if settings.source.kind == "none":
         return
     advance = None
@@ -227,7 +231,7 @@ def _wire_sources(kit: Kit, given: Gateways | None, wait_settled: Settle | None)
 
         file = recorded_trades()
     recorded = RecordedFile(file, settings.source.instrument, SystemClock().now)
-    data_collection.declare_recorded(kit, recorded, pacer)
+    collecting.declare_recorded(kit, recorded, pacer)
 
 
 def __getattr__(name: str) -> PipelineApp:
@@ -240,5 +244,6 @@ def __getattr__(name: str) -> PipelineApp:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     app = build_app(name, load_settings())
     app.conf.logging_config = log.dict_config(json=True)
+    log.route(processor=name)
     globals()[name] = app
     return app

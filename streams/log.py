@@ -112,6 +112,15 @@ def configure(*, json: bool, verbosity: int = 0, **bound: str) -> None:
         bound: what every line carries, such as `processor`.
     """
     logging.config.dictConfig(dict_config(json=json, level=_LEVELS.get(verbosity, "DEBUG")))
+    route(**bound)
+
+
+def route(**bound: str) -> None:
+    """Send structlog's lines through the standard library's logging, whoever has set that up.
+
+    Args:
+        bound: what every line carries, such as `processor`.
+    """
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -122,7 +131,6 @@ def configure(*, json: bool, verbosity: int = 0, **bound: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.clear_contextvars()
     _BOUND.clear()
     _BOUND.update(bound)
 
