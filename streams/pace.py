@@ -81,12 +81,15 @@ class Pacer:
     def closes(self, moment: datetime) -> bool:
         """Tell whether a tick is the first of a new bar: it closes the one before.
 
+        The first tick after a start counts as one: whether it is cannot be known, and waiting once
+        too often changes nothing.
+
         Args:
             moment: its market time.
         """
         bar = to_micros(moment) // self._interval
         before, self._bar = self._bar, bar
-        return before is not None and bar != before
+        return before is None or bar != before
 
     def wait(self, moment: datetime) -> float:
         """Return the seconds until a tick is due.

@@ -52,6 +52,9 @@ def declare_recorded(kit: Kit, file: RecordedFile, pacer: Pacer) -> None:
         state = cursor or _start()
         if state.finished:
             return
+        if cursor is not None:
+            # What follows from the last tick before a crash may still be on its way.
+            await pacer.after(closed=True)
         records: list[Any] = []
         newest: datetime | None = None
         start = Position.parse(state.position)
