@@ -20,6 +20,7 @@ from streams.engine.errors import (
     FencedError,
     OutcomeUnknown,
     RestartError,
+    SlotTakenError,
     UnreachableError,
 )
 from streams.engine.event import Message
@@ -248,7 +249,7 @@ class Client:
     def _consumer_error(self, error: KafkaError) -> None:
         code = error.code()
         if code in _FENCED or error.fatal():
-            raise FencedError(f"fenced by another worker in slot {self.slot}: {error.str()}")
+            raise SlotTakenError(f"fenced by another worker in slot {self.slot}: {error.str()}")
         if code in _FORBIDDEN:
             raise ConfigError(f"Kafka refuses this worker: {error.str()}")
         if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001

@@ -45,6 +45,10 @@ class FencedError(EngineError):
     exit_code = Exit.FENCED
 
 
+class SlotTakenError(FencedError):
+    """The group itself says that another worker holds this slot: there is nothing left to ask."""
+
+
 class RestartError(EngineError):
     """The state of the client is not known any more; a new process cleans up by its epoch."""
 

@@ -20,7 +20,7 @@ from streams.engine.buffers import Buffers
 from streams.engine.client import Client, Watchdog, admin_client
 from streams.engine.delivery import Delivery
 from streams.engine.effects import AfterCommit
-from streams.engine.errors import EngineError, FencedError
+from streams.engine.errors import EngineError, FencedError, SlotTakenError
 from streams.engine.execution import Execution
 from streams.engine.journal import PartitionState
 from streams.engine.poison import Poison
@@ -110,6 +110,8 @@ class Lifecycle(Service):
             await self._leave()
         except asyncio.CancelledError:
             raise
+        except SlotTakenError as error:
+            self._die(error, 70)
         except FencedError as error:
             await self._fenced(error)
         except EngineError as error:

@@ -34,7 +34,7 @@ class Hold:
             for number in range(count)
         ]
         self.written = 0
-        self.allowed = count
+        self.allowed = count + 1
 
     @property
     def environment(self) -> dict[str, str]:
