@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         expected = Expected(asked.ticks, _refused(asked.refused), asked.golden)
         outcome = run(asked.bootstrap, asked.registry, asked.simulator, expected, asked.timeout)
-        _write(asked.out, outcome)
+        _write(asked.out, json.dumps(outcome.document(), indent=2) + "\n")
+        _write(asked.ledger, "".join(f"{line}\n" for line in outcome.ledger))
     except UnavailableError as error:
         sys.stderr.write(f"error: {error}\n")
         return _UNREACHABLE
@@ -49,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--registry", required=True, help="URL of the schema registry")
     parser.add_argument("--simulator", required=True, help="URL of the simulator")
     parser.add_argument("--out", type=Path, help="file that the result is written to, as JSON")
+    parser.add_argument(
+        "--ledger", type=Path, help="file that the lines of the digest are written to, to compare"
+    )
     parser.add_argument("--golden", type=Path, help="file with the digest to be met")
     parser.add_argument("--ticks", type=int, default=TICKS, help="ticks that there must be")
     parser.add_argument(
@@ -75,10 +79,10 @@ def _refused(given: list[str] | None) -> dict[str, int]:
     return found
 
 
-def _write(path: Path | None, outcome: Outcome) -> None:
+def _write(path: Path | None, text: str) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(outcome.document(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 def _tell(outcome: Outcome) -> None:

@@ -9,7 +9,7 @@ the sequence and the running figures that follow from it. Those have checks of t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,17 +27,16 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-def digest(history: History, folded: Fold) -> str:
+def digest(described: Iterable[str]) -> str:
     """Return the digest of the ledger that a run has ended with.
 
     Args:
-        history: the run.
-        folded: its entries, folded.
+        described: its lines, as `lines` gives them.
     Returns:
-        64 lowercase hex digits.
+        64 lowercase hex digits: the SHA-256 of the lines, each with its line feed.
     """
     sha = hashlib.sha256()
-    for line in lines(history, folded):
+    for line in described:
         sha.update(line.encode() + b"\n")
     return sha.hexdigest()
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from streams.checks import ledger, market, orders
 from streams.checks.check import Check
 from streams.checks.decoding import Decoder
-from streams.checks.digest import compare, digest
+from streams.checks.digest import compare, digest, lines
 from streams.checks.history import History, Lag, lags, load
 from streams.checks.reading import Reader
 from streams.checks.venue import VenueLedger, ask
@@ -36,6 +36,8 @@ class Outcome:
     checks: tuple[Check, ...]
     digest: str
     not_placed: int
+    ledger: tuple[str, ...] = ()
+    """The lines that the digest is made of."""
 
     @property
     def ok(self) -> bool:
@@ -70,7 +72,8 @@ def judge(
         ConfigError: the golden file is none.
     """
     folded = ledger.fold(history.entries)
-    found = digest(history, folded)
+    described = tuple(lines(history, folded))
+    found = digest(described)
     checks = (
         market.ticks(history, expected.ticks),
         market.ticks_once(history),
@@ -92,7 +95,7 @@ def judge(
         market.groups(behind, compared),
         compare(found, expected.golden, history),
     )
-    return Outcome(checks, found, len(orders.not_placed(history)))
+    return Outcome(checks, found, len(orders.not_placed(history)), described)
 
 
 def run(

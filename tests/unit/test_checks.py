@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from processors.records.trade import ExecutionType, Reason, Status
 from streams import topics
 from streams.checks import __main__ as program
 from streams.checks import ledger, names
-from streams.checks.digest import digest, read_golden
+from streams.checks.digest import digest, lines, read_golden
 from streams.checks.history import History, Lag, reason_of
 from streams.checks.reading import Cause, Row
 from streams.checks.run import Expected, Outcome, judge
@@ -243,7 +244,7 @@ def test_order_refused_on_receipt_is_subtracted() -> None:
 
 
 def _digest(history: History) -> str:
-    return digest(history, ledger.fold(history.entries))
+    return digest(lines(history, ledger.fold(history.entries)))
 
 
 def test_digest_leaves_wall_time_and_identities_out() -> None:
@@ -375,6 +376,7 @@ def test_program_tells_and_exits(
     broken.ticks = 1
     out = tmp_path / "deep" / "checks.json"
     arguments = ["--bootstrap", "b", "--registry", "r", "--simulator", "s", "--out", str(out)]
+    arguments += ["--ledger", str(tmp_path / "ledger.txt")]
     for found, status, word in ((outcome(history, venue), 0, "all hold"),
                                 (outcome(broken, venue), 3, "FAIL  ticks")):  # fmt: skip
         monkeypatch.setattr(program, "run", lambda *_, found=found: found)
@@ -383,6 +385,8 @@ def test_program_tells_and_exits(
         document = json.loads(out.read_text())
         assert document["ok"] is (status == 0)
         assert document["digest"] == _digest(history)
+        written = (tmp_path / "ledger.txt").read_bytes()
+        assert hashlib.sha256(written).hexdigest() == document["digest"]
         assert {check["name"] for check in document["checks"]} == {c.name for c in found.checks}
     assert program.main([*arguments, "--refused", "nonsense"]) == 2
 
