@@ -31,7 +31,7 @@ DUPLICATE_INTENT, and nothing else changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol, TypeVar, assert_never
 
@@ -41,6 +41,7 @@ from processors.effects import (
     Context,
     Effect,
     Event,
+    Keys,
     Settlement,
     View,
     alert,
@@ -77,16 +78,6 @@ class Table(Protocol):
 
     def get(self, key: str, /) -> object:
         """Return the entry of a key, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Which entries an event can touch; None where it touches none of a table."""
-
-    account: str
-    order: str | None = None
-    position: str | None = None
-    seen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +154,7 @@ def read(wanted: Keys, tables: Mapping[str, Table]) -> View:
         order=entry(ORDERS, wanted.order, OrderState),
         position=entry(POSITIONS, wanted.position, PositionState),
         seen=entry(SEEN, wanted.seen, Seen),
+        keys=wanted,
     )
 
 
@@ -204,16 +196,16 @@ def evolve(view: View, effect: Effect) -> View:
     """
     match effect:
         case LedgerEntry():
-            return replace(view, account=funds.evolve(view.account, effect))
+            return _with(view, account=funds.evolve(view.account, effect))
         case OrderState():
-            return replace(view, order=effect)
+            return _with(view, order=effect)
         case PositionState():
-            return replace(view, position=effect)
+            return _with(view, position=effect)
         case Seen():
-            return replace(view, seen=effect)
+            return _with(view, seen=effect)
         case Standing():
-            account = view.account.model_copy(update={"standing": effect})
-            return replace(view, account=account)
+            account = view.account.but({"standing": effect})
+            return _with(view, account=account)
         case OrderEvent() | Protection() | Alert() | Settlement():
             return view
         case _:
@@ -243,8 +235,24 @@ def step(view: View, event: Event, context: Context) -> Step:
     outputs += [funds.snapshot(after.account, asset, context.now) for asset in assets]
     if after.position is not None and after.position is not view.position:
         outputs.append(positions.snapshot(after.position))
-    wanted = keys(event)
-    return Step(after, effects, tuple(outputs), _writes(wanted, view, after))
+    return Step(after, effects, tuple(outputs), _writes(view.keys or keys(event), view, after))
+
+
+def _with(
+    view: View,
+    account: AccountState | None = None,
+    order: OrderState | None = None,
+    position: PositionState | None = None,
+    seen: Seen | None = None,
+) -> View:
+    """Put one entry into a view; spelled out because it is done for every effect."""
+    return View(
+        account or view.account,
+        order or view.order,
+        position or view.position,
+        seen or view.seen,
+        view.keys,
+    )
 
 
 def _writes(wanted: Keys, before: View, after: View) -> tuple[tuple[str, str, Record], ...]:
@@ -305,7 +313,7 @@ def _control(view: View, event: Control, context: Context) -> tuple[Effect, ...]
         before=before.value,
         status=status.value,
     )
-    standing = view.account.standing.model_copy(update={"status": status})
+    standing = view.account.standing.but({"status": status})
     return (_seen(event, SeenKind.CONTROL, event.control_id), standing, told)
 
 
@@ -343,4 +351,4 @@ def _age(view: View, event: AgeCheck, context: Context) -> tuple[Effect, ...]:
         status=order.status.value,
         age_seconds=int(age.total_seconds()),
     )
-    return (order.model_copy(update={"aged": True}), told)
+    return (order.but({"aged": True}), told)

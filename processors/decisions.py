@@ -107,7 +107,7 @@ def _cancel(view: View, intent: TradeIntent, context: Context) -> tuple[Effect, 
     event = _event(intent, context, Verdict(None, denial), target=order)
     if order is None or denial is not None:
         return (event,)
-    asked = order.model_copy(update={"cancel_asked": True})
+    asked = order.but({"cancel_asked": True})
     return (event, orders.stamp(asked, context.now, intent.market_time))
 
 
@@ -169,8 +169,8 @@ def _order(
 ) -> OrderState:
     policy = context.policy
     guarded = policy is not None and intent.side is Side.BUY
-    return _denied_order(event, intent, context).model_copy(
-        update={
+    return _denied_order(event, intent, context).but(
+        {
             "ended": None,
             "reason": None,
             "status": Status.RESERVED,

@@ -75,6 +75,16 @@ Effect = (
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Which entries an event can touch; None where it touches none of a table."""
+
+    account: str
+    order: str | None = None
+    position: str | None = None
+    seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """The table entries that one event can touch; None where a table has none.
 
@@ -86,6 +96,8 @@ class View:
     order: OrderState | None = None
     position: PositionState | None = None
     seen: Seen | None = None
+    keys: Keys | None = None
+    """Where the entries were read; worked out again if absent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,12 +158,7 @@ def evolve(account: AccountState, entry: LedgerEntry) -> AccountState:
     else:
         # Names in order, so that equal states are equal bytes whatever came first.
         balances = dict(sorted({**account.balances, entry.asset: after}.items()))
-    return AccountState(
-        account=account.account,
-        sequence=entry.sequence,
-        balances=balances,
-        standing=account.standing,
-    )
+    return account.but({"sequence": entry.sequence, "balances": balances})
 
 
 def settle(
@@ -186,7 +181,7 @@ def settle(
     rest = money.subtract(order.held, consumed, target)
     kind = EntryKind.HOLD_RELEASED if rest > 0 else EntryKind.HOLD_RESIZED
     book.post(kind, order.hold_asset, rest.copy_negate(), cause)
-    return order if target == order.held else order.model_copy(update={"held": target})
+    return order if target == order.held else order.but({"held": target})
 
 
 def transfer(book: Book, event: Transfer) -> None:

@@ -320,7 +320,7 @@ def stamp(order: OrderState, now: datetime, market_time: datetime) -> OrderState
         "updated_time": now,
         "aged": False,
     }
-    return order.model_copy(update=facts | {"market_time": max(order.market_time, market_time)})
+    return order.but(facts | {"market_time": max(order.market_time, market_time)})
 
 
 def exposure(order: OrderState | None) -> Exposure:
@@ -371,4 +371,4 @@ def _plus(fees: dict[str, Decimal], more: dict[str, Decimal]) -> dict[str, Decim
 
 def _changed(order: OrderState, facts: dict[str, Any]) -> OrderState:
     new = {name: value for name, value in facts.items() if getattr(order, name) != value}
-    return order.model_copy(update=new) if new else order
+    return order.but(new) if new else order

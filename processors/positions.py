@@ -128,8 +128,8 @@ def book(
     realised = money.add(position.realised, change.realised)
     if not quantity and cost:
         realised, cost = money.subtract(realised, cost), ZERO
-    return position.model_copy(
-        update={
+    return position.but(
+        {
             "quantity": quantity,
             "cost": cost,
             "realised": realised,
@@ -170,7 +170,7 @@ def protect(
         taken = min(surplus, lots[order_id].quantity)
         surplus = money.subtract(surplus, taken)
         left = money.subtract(lots[order_id].quantity, taken)
-        lots[order_id] = lots[order_id].model_copy(update={"quantity": left})
+        lots[order_id] = lots[order_id].but({"quantity": left})
     growing = order.order_id if not orders.is_terminal(order.status) else None
     kept = tuple(
         lot
@@ -185,7 +185,7 @@ def protect(
         for order_id in {**before, **after}
         if after.get(order_id) != before.get(order_id)
     )
-    return position.model_copy(update={"lots": kept}), protections
+    return position.but({"lots": kept}), protections
 
 
 def snapshot(position: PositionState) -> Position:

@@ -92,9 +92,7 @@ def count(standing: Standing, intent: TradeIntent, notional: Decimal) -> Standin
         The standing with the minute's sum.
     """
     minute, spent = _minute(standing, intent.market_time)
-    return standing.model_copy(
-        update={"minute": minute, "minute_notional": money.add(spent, notional)}
-    )
+    return standing.but({"minute": minute, "minute_notional": money.add(spent, notional)})
 
 
 def expose(standing: Standing, instrument: str, before: Exposure, after: Exposure) -> Standing:
@@ -119,8 +117,8 @@ def expose(standing: Standing, instrument: str, before: Exposure, after: Exposur
     others = {name: item for name, item in standing.exposures.items() if name != instrument}
     if exposure.orders or exposure.buying:
         others = dict(sorted({**others, instrument: exposure}.items()))
-    return standing.model_copy(
-        update={
+    return standing.but(
+        {
             "open_orders": standing.open_orders + after.orders - before.orders,
             "exposures": others,
         }

@@ -97,7 +97,7 @@ def overdraft(book: funds.Book, standing: Standing) -> tuple[Standing, tuple[Ale
     if not short:
         return standing, ()
     if standing.status is AccountStatus.ACTIVE:
-        standing = standing.model_copy(update={"status": AccountStatus.REDUCING})
+        standing = standing.but({"status": AccountStatus.REDUCING})
     return standing, tuple(
         alert(
             "overdraft",
@@ -149,7 +149,7 @@ def _on_denied(
     standing = view.account.standing
     if report.execution_type not in orders.TRADES or standing.status is AccountStatus.HALTED:
         return (raised,)
-    return (standing.model_copy(update={"status": AccountStatus.HALTED}), raised)
+    return (standing.but({"status": AccountStatus.HALTED}), raised)
 
 
 def _fills(view: View, order: OrderState, report: ExecutionReport) -> _Fills:
@@ -268,7 +268,7 @@ def _position(
         position = positions.book(position, before, fills.booked, change, times)
         moved = money.add(moved, change.quantity)
         figures = {"cost_change": change.cost, "realised_change": change.realised}
-        seen = seen.model_copy(update=figures)
+        seen = seen.but(figures)
     ended = orders.is_terminal(after.status) and not orders.is_terminal(before.status)
     if position is start and not (ended and start.lots):
         return None, (), seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -28,3 +28,16 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_enum_values=False)
     avro_name: ClassVar[str]
+
+    def but(self, changes: dict[str, Any]) -> Self:
+        """Return this record with some fields changed, unchecked: for values the core computed itself.
+
+        It does what `model_copy(update=...)` does, at a tenth of the cost: a record is frozen, so
+        its parts can be shared.
+        """
+        new = object.__new__(type(self))
+        object.__setattr__(new, "__dict__", {**self.__dict__, **changes})
+        object.__setattr__(new, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        object.__setattr__(new, "__pydantic_extra__", None)
+        object.__setattr__(new, "__pydantic_private__", None)
+        return new
