@@ -68,6 +68,7 @@ class Book:
     transfer_id: str | None = None
     entries: list[LedgerEntry] = field(default_factory=list)
     _running: dict[str, AssetBalance] = field(default_factory=dict)
+    _stem: str = ""
 
     def balance(self, asset: str) -> AssetBalance:
         """Return an asset's balance after the entries so far."""
@@ -102,14 +103,17 @@ class Book:
             raise InvariantError(
                 "more was released than held", account=self.account.account, asset=asset, held=held
             )
-        if not (money.storable(total) and money.storable(held) and money.storable(amount)):
+        if not money.storable(held if kind in HOLD_KINDS else total):
             raise RuleViolation("amount is too long to be stored", asset=asset, amount=amount)
         index = len(self.entries)
+        if not self._stem:
+            # Of one length whatever the names are, so what follows it cannot be misread.
+            self._stem = ids.entry_id(self.account.account, self.cause_id)
         self._running[asset] = AssetBalance(total=total, held=held)
         self.entries.append(
             LedgerEntry(
                 account=self.account.account,
-                entry_id=ids.entry_id(self.account.account, self.cause_id, kind, asset, index),
+                entry_id=ids.entry_id(f"{self._stem}|{kind.value}|{asset}|{index}"),
                 sequence=self.account.sequence + index + 1,
                 asset=asset,
                 kind=kind,
