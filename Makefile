@@ -85,7 +85,7 @@ imports: install ## Who may import whom
 	$(BIN)/lint-imports
 
 bench: install $(BENCH_VENV)/.installed ## The engine beside stock Faust and Quix Streams, 60 s each
-	$(BIN)/python -m tests.bench.run --peers-python $(BENCH_VENV)/bin/python $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.bench.bench_hold --peers-python $(BENCH_VENV)/bin/python $(if $(SEED),--seed $(SEED))
 
 compare-faust: install ## What the same kills do to stock Faust's exactly_once
 	$(BIN)/python -m tests.bench.compare_faust $(if $(SEED),--seed $(SEED))

@@ -34,6 +34,7 @@ class Hold:
             for number in range(count)
         ]
         self.written = 0
+        self.rate: float = RATE
         self.allowed = count + 1
 
     @property
@@ -51,15 +52,21 @@ class Hold:
         """Every topic of it."""
         return [self.input, self.output, self.changelog, self.journal, f"{self.input}.dlq"]
 
-    def feed(self) -> None:
-        """Write the orders, 2,000 a second, no further than allowed: each kill is to find some."""
+    def feed(self, *, rate: float | None = 0) -> None:
+        """Write the orders at the rate, no further than allowed: each kill is to find some."""
         producer, pause = self.oracle.producer(), threading.Event()
         for order in self.orders:
-            producer.produce(self.input, json.dumps(order), order["account"])
+            while True:
+                try:
+                    producer.produce(self.input, json.dumps(order), order["account"])
+                    break
+                except BufferError:
+                    producer.poll(0.1)
             self.written += 1
             if self.written % 20 == 0:
                 producer.poll(0)
-                pause.wait(20 / RATE)
+                if rate is not None:
+                    pause.wait(20 / (rate or self.rate))
                 while self.written >= self.allowed:
                     pause.wait(0.01)
         assert producer.flush(30) == 0
