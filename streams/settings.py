@@ -44,7 +44,9 @@ class Kafka(Section):
 
     bootstrap: str = Field("127.0.0.1:9092", min_length=1, description="host:port, by commas.")
     replication_factor: int = Field(1, ge=1, description="Copies of each new topic.")
-    client: dict[str, str] = Field(default={}, description="Settings of librdkafka, such as TLS.")
+    client: dict[str, str] = Field(
+        default={}, repr=False, description="Settings of librdkafka, such as TLS."
+    )
     password: SecretStr | None = Field(None, description="sasl.password of every client.")
 
 
