@@ -79,7 +79,8 @@ def declare_recorded(kit: Kit, file: RecordedFile, pacer: Pacer) -> None:
                 yield records, state
                 records = []
                 await pacer.after(closed=closed)
-        await pacer.before(newest)
+        if records:
+            await pacer.before(newest)
         done = {"finished": True, "updated_time": SystemClock().now()}
         yield records, state.model_copy(update=done)
         log.info("the recorded file has been read to its end: %d rows", state.rows)
