@@ -24,6 +24,7 @@ from tests.integration.oracle import Oracle
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "build" / "bench" / "results.json"
 START_SECONDS = 60.0
+SYSTEMS = ("fillonce", "stock-faust", "quix-streams")
 
 
 @dataclass
@@ -52,10 +53,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def progress(oracle: Oracle, group: str, topic: str) -> int:
-    return sum(n for (t, _), n in oracle.committed(group).items() if t == topic and n > 0)
+    return sum(oracle.committed(group, [topic]).values())
 
 
-def measure(system: str, hold: Hold, folder: Path, seconds: float, options) -> Result:
+def measure(system: str, hold: Hold, folder: Path, options: argparse.Namespace) -> Result:
     """Run one system until the orders or the seconds are used up."""
     oracle, pause, total = hold.oracle, threading.Event(), len(hold.orders)
     group, output = f"{hold.group}-{system}", oracle.create(f"{hold.output}-{system}", 4)
@@ -84,7 +85,7 @@ def measure(system: str, hold: Hold, folder: Path, seconds: float, options) -> R
             pause.wait(0.05)
         begin, used = time.monotonic(), cpu_seconds(process.pid)
         done, now = first, begin
-        while done < total and now - begin < seconds:
+        while done < total and now - begin < options.seconds:
             pause.wait(0.1)
             if process.poll() is not None:
                 raise SystemExit(f"{system} ended:\n{(folder / 'log').read_text()[-3000:]}")
@@ -129,6 +130,7 @@ def main() -> int:
         "--commit-seconds", type=float, default=0.1, help="commit interval of the peers"
     )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     options = parser.parse_args()
     fetch(lambda text, _passing: print(text, flush=True))
     results = []
@@ -138,9 +140,9 @@ def main() -> int:
     ):
         hold = Hold(Oracle(services.bootstrap), "bench.", options.seed, options.records)
         hold.feed(rate=None)
-        for system in ("fillonce", "stock-faust", "quix-streams"):
+        for system in options.systems:
             print(f"{system} ...", flush=True)
-            results.append(measure(system, hold, Path(scratch, system), options.seconds, options))
+            results.append(measure(system, hold, Path(scratch, system), options))
     ours = results[0]
     report = {
         "seed": options.seed,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,7 @@ def kill_in_a_transaction(
             command(system, ""), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        working = eventually(lambda: grown(hold) > before, 60, 0.02)
+        working = eventually(lambda: grown(hold) > before, 40, 0.02)
         return working and eventually(lambda: hold.oracle.hanging([hold.output]), 20, 0.002)
     finally:
         process.kill()
@@ -48,13 +49,14 @@ def kill_in_a_transaction(
 
 def run(system: str, hold: Hold, folder: Path, kills: int) -> dict[str, object]:
     """Feed, kill, let a last worker finish, count."""
-    import os
-
     folder.mkdir()
     environment = {**os.environ, **hold.environment, "PYTHONPATH": str(ROOT)}
     feeder = threading.Thread(target=hold.feed, daemon=True)
     feeder.start()
-    hits = sum(kill_in_a_transaction(hold, folder, environment, system) for _ in range(kills))
+    hits = 0
+    for number in range(1, kills + 1):
+        hits += kill_in_a_transaction(hold, folder, environment, system)
+        print(f"{system}: kill {number} of {kills}, {hits} with a transaction open", flush=True)
     with (folder / "log").open("ab") as log:
         last = subprocess.Popen(
             command(system, ""), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -64,11 +66,11 @@ def run(system: str, hold: Hold, folder: Path, kills: int) -> dict[str, object]:
         begin = time.monotonic()
 
         def complete() -> bool:
-            done = hold.oracle.committed(hold.group)
+            done = hold.oracle.committed(hold.group, [hold.input])
             ends = hold.oracle.ends([hold.input], stable=True)
             return all(done.get(tp, 0) >= end for tp, end in ends.items())
 
-        finished = eventually(complete, 180, 0.5)
+        finished = eventually(complete, 90, 0.5)
         eventually(lambda: not hold.oracle.hanging([hold.output]), 20, 0.5)
         tail = time.monotonic() - begin
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from quixstreams import Application
 
@@ -24,7 +25,7 @@ def main() -> int:
     orders = app.topic(ORDERS, key_deserializer="str", value_deserializer="bytes")
     decisions = app.topic(DECISIONS, key_serializer="str", value_serializer="bytes")
 
-    def hold(value, state):
+    def hold(value: bytes, state: Any) -> bytes:
         held = state.get("held", 0)
         _, answer, after = step(value, held)
         if after != held:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import faust
 
 from tests.bench.workload import (
@@ -14,7 +16,7 @@ from tests.bench.workload import (
     step,
 )
 
-RAW = {
+RAW: dict[str, Any] = {
     "key_type": str,
     "value_type": bytes,
     "key_serializer": "raw",
@@ -32,6 +34,9 @@ app = faust.App(
     stream_buffer_maxsize=4096,
     consumer_auto_offset_reset="earliest",
     broker_commit_interval=COMMIT_SECONDS,
+    # The default of 60 s would keep a killed worker's partitions idle for as long.
+    broker_session_timeout=6.0,
+    broker_heartbeat_interval=1.5,
     web_enabled=False,
 )
 orders = app.topic(ORDERS, **RAW)
@@ -40,7 +45,7 @@ balances = app.Table("balances", partitions=PARTITIONS, key_type=str, value_type
 
 
 @app.agent(orders)
-async def hold(stream):
+async def hold(stream: Any) -> None:
     async for event in stream.events():
         held = int(balances.get(event.key) or b"0")
         account, answer, after = step(event.value, held)

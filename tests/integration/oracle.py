@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
+    KafkaException,
     Producer,
     TopicPartition,
 )
@@ -35,6 +35,7 @@ class Oracle:
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._groups: dict[str, Consumer] = {}
 
     def create(self, topic: str, partitions: int = 1, *, compact: bool = False) -> str:
         """Create a topic and return its name."""
@@ -81,11 +82,30 @@ class Oracle:
         topics = list(topics)
         return self.ends(topics, stable=True) != self.ends(topics, stable=False)
 
-    def committed(self, group: str) -> dict[tuple[str, int], int]:
-        """Committed offsets of a group."""
-        asked = [ConsumerGroupTopicPartitions(group)]
-        found = self.admin.list_consumer_group_offsets(asked, request_timeout=20)[group].result()
-        return {(tp.topic, tp.partition): tp.offset for tp in found.topic_partitions}
+    def committed(self, group: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Committed offsets of a group, by a consumer that never joins it; none while nobody knows.
+
+        The admin client's call for it ended the process once while the coordinator was loading.
+        """
+        consumer = self._groups.get(group)
+        if consumer is None:
+            consumer = self._groups[group] = Consumer(
+                {
+                    "bootstrap.servers": self.bootstrap,
+                    "group.id": group,
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_uncommitted",
+                    "log_level": 0,
+                }
+            )
+        asked = [tp for topic in topics for tp in self.partitions(topic)]
+        try:
+            found = consumer.committed(asked, timeout=10)
+        except KafkaException as error:
+            if error.args[0].retriable() or error.args[0].code() == KafkaError._TIMED_OUT:
+                return {}
+            raise
+        return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
 
     def read(self, topic: str, *, uncommitted: bool = False) -> list[Row]:
         """Every record of a topic, partition by partition, in offset order."""
@@ -135,7 +155,7 @@ class Oracle:
         stable = self.ends([*inputs, *outputs], stable=True)
         if stable != self.ends([*inputs, *outputs], stable=False):
             return False
-        committed = self.committed(group)
+        committed = self.committed(group, inputs)
         return all(
             committed.get(tp) == end or (end == 0 and committed.get(tp, 0) <= 0)
             for tp, end in stable.items()
