@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from processors.placement import TERMINAL
 from processors.records.base import Record
 from processors.records.market import SourceCursor
-from processors.records.trade import ExecutionReport, OrderEvent
+from processors.records.trade import ExecutionReport, OrderEvent, OrderEventKind
 from schemas.codec import Codecs
 from streams.engine.progress import Progress, Tail, open_transactions
 from streams.engine.settings import EngineSettings
@@ -35,6 +36,13 @@ class Watch:
         self.finished = False
         self.decisions: Counter[str] = Counter()
         self.reports: Counter[str] = Counter()
+        self._reserved: set[str] = set()
+        self._ended: set[str] = set()
+
+    @property
+    def open_orders(self) -> int:
+        """Orders reserved and not ended, as far as it has looked."""
+        return len(self._reserved - self._ended)
 
     def look(self) -> None:
         """Take in what has come since the last look."""
@@ -51,8 +59,12 @@ class Watch:
                     )
             elif isinstance(record, OrderEvent):
                 self.decisions[record.kind.value] += 1
+                if record.kind is OrderEventKind.RESERVED:
+                    self._reserved.add(record.order_id)
             elif isinstance(record, ExecutionReport):
                 self.reports[record.status.value] += 1
+                if record.status in TERMINAL:
+                    self._ended.add(record.order_id)
 
     def open_transactions(self, topics: list[str]) -> list[str]:
         """Return the partitions of topics whose last stable offset lies before the log's end."""
