@@ -67,13 +67,14 @@ def demo(
     for crash in result.crashes:
         note(f"crash: {crash.what} at row {crash.at_row}; {crash.evidence}")
     note(f"{result.seconds:.0f} s; results in {out}")
-    _next_steps(job.stage.environment())
+    _next_steps(job.stage.environment(), data)
     if result.exit_code:
         raise typer.Exit(Exit.FOUND)
 
 
-def _next_steps(environment: Any) -> None:
+def _next_steps(environment: Any, data: Path) -> None:
     note("The services are still up. Next:")
+    note(f"  export FILLONCE_CONFIG={data / 'demo.toml'} FILLONCE_DATA={data}")
     for name in ("FILLONCE_KAFKA__BOOTSTRAP", "FILLONCE_REGISTRY__URL", "FILLONCE_VENUE__BASE_URL"):
         note(f"  export {name}={environment[name]}")
     for command in (

@@ -78,6 +78,10 @@ def down(
         return
     if delete_data:
         confirm(f"Delete all topics and schemas in {known.data}?")
+    from streams.demo.stage import end_recorded
+
+    for name in end_recorded(known.data):
+        note(f"stopped the demo's {name}")
     known.stop()
     told = known.status()
     if delete_data:

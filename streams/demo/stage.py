@@ -57,7 +57,7 @@ class Stage:
                     hint="give the demo a folder of its own with --data, or `fillonce down --delete-data`",
                 )
             self.notify("removing what the last demo left")
-            self._end_recorded(mark)
+            end_recorded(self.data)
             known.stop()
             known.remove_data()
         self.data.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,6 @@ class Stage:
         self._simulator_folder.mkdir(parents=True, exist_ok=True)
         for left in sorted(self._simulator_folder.iterdir()):
             left.unlink()
-
-    def _end_recorded(self, mark: Path) -> None:
-        for entry in json.loads(mark.read_text() or "{}").values():
-            stop(ProcessRef(entry["pid"], entry["born"]))
 
     @property
     def _simulator_folder(self) -> Path:
@@ -261,3 +257,24 @@ def suspend(process: ProcessRef) -> None:
 def resume(process: ProcessRef) -> None:
     """Let a suspended process go on."""
     os.kill(process.pid, signal.SIGCONT)
+
+
+def end_recorded(data: Path) -> list[str]:
+    """End the venue and the processors of a demo, if one left them in the folder.
+
+    Args:
+        data: the demo's folder.
+    Returns:
+        Names of what was still running.
+    """
+    mark = data / _MARK
+    if not mark.exists():
+        return []
+    ended = []
+    for name, entry in json.loads(mark.read_text() or "{}").items():
+        process = ProcessRef(entry["pid"], entry["born"])
+        if process.alive():
+            stop(process)
+            ended.append(name)
+    mark.write_text("{}")
+    return ended
