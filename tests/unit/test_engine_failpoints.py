@@ -16,7 +16,7 @@ from streams.engine.failpoints import NAMES, Failpoint
 @pytest.fixture
 def kills(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
-    monkeypatch.setattr(failpoints.os, "kill", lambda _pid, number: seen.append(number))
+    monkeypatch.setattr("os.kill", lambda _pid, number: seen.append(number))
     return seen
 
 
