@@ -186,8 +186,11 @@ def test_cause_that_is_not_kept_is_named() -> None:
     assert [step.stage for step in trail.steps][:2] == ["bar", "indicator"]
 
 
-def test_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_and_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The table has position, schema, time and figures of each step; JSON the whole records."""
+    monkeypatch.setenv("COLUMNS", "220")  # a narrow table folds its cells
     log = topics()
     trail = one(log, ORDER)
     try:
