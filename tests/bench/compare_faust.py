@@ -84,7 +84,8 @@ def run(system: str, hold: Hold, folder: Path, kills: int) -> dict[str, object]:
         fact = json.loads(row.value or b"")
         held[fact["account"]] += fact["held"]
     folded = hold.oracle.fold(hold.changelog)
-    kept = {k.decode(): int(v) for table in folded.values() for k, v in table.items()}
+    # Stock Faust writes a table's keys as JSON, in quotes.
+    kept = {k.decode().strip('"'): int(v) for table in folded.values() for k, v in table.items()}
     return {
         "system": system,
         "orders": len(hold.orders),
