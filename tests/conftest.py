@@ -51,3 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
             item.add_marker(pytest.mark.xdist_group("services"))
     items.sort(key=lambda item: _PLACE.get(ring_of(item.path), 0))
+
+
+@pytest.fixture(autouse=True)
+def wide_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give tables a width: a narrow one folds its cells, and the terminal's is nobody's to know."""
+    monkeypatch.setenv("COLUMNS", "220")
