@@ -106,6 +106,7 @@ def build_app(
         batch_max=settings.batch_max,
         replication_factor=settings.kafka.replication_factor,
         partition_key=first_part,
+        declare_topics=False,  # `topics apply` creates them, with the catalogue's settings
         effects_max=settings.venue.calls_at_once,
         client=settings.kafka_client,
         describe=describe,

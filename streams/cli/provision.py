@@ -262,6 +262,36 @@ def require_counts(changes: list[Change]) -> None:
         )
 
 
+def require_topics(settings: Settings, processors: list[str]) -> None:
+    """Refuse to start on topics that are not there, or have another count than the settings say.
+
+    Args:
+        settings: of the process.
+        processors: that are to run.
+    Raises:
+        ConfigError: a topic is missing, or has another count of partitions.
+        UnavailableError: the broker does not answer.
+    """
+    there = counts(admin_of(settings))
+    used = {
+        topic.name: topic
+        for name in processors
+        for topic in (*topics.INPUTS[name], *topics.GLOBALS[name], *topics.OUTPUTS[name])
+    }
+    missing = sorted(set(used) - set(there))
+    if missing:
+        raise ConfigError(
+            "a topic is not there", topic=missing[0], hint="`fillonce topics apply` creates it"
+        )
+    require_counts(
+        [
+            Change("topic", name, Action.REFUSED, "partitions", str(there[name]), str(wanted))
+            for name, topic in sorted(used.items())
+            if there[name] != (wanted := partitions(topic, settings))
+        ]
+    )
+
+
 def partitions(topic: Topic, settings: Settings) -> int:
     """Return the count of partitions that a topic is to have.
 

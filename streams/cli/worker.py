@@ -55,6 +55,7 @@ def run(
     else:
         chosen = settings(instance_id=instance_id)
         names = _names(processor, chosen)
+        _require_topics(chosen, names)
         if len(names) == 1:
             status = _alone(names[0], chosen, until_idle=until_idle, web_port=web_port)
         else:
@@ -86,6 +87,12 @@ def _names(asked: list[str] | None, chosen: Settings) -> list[str]:
     for name in sorted(without):
         note(f"{name} is left out: neither source nor venue is configured for it")
     return [name for name in PROCESSORS if name not in without]
+
+
+def _require_topics(chosen: Settings, names: list[str]) -> None:
+    from streams.cli.provision import require_topics
+
+    require_topics(chosen, names)
 
 
 def _alone(name: str, chosen: Settings, *, until_idle: bool, web_port: int | None) -> int:
