@@ -52,7 +52,7 @@ class DecodeError(PipelineError):
     disposition = Disposition.DEAD_LETTER
 
 
-class RuleViolation(PipelineError):  # noqa: N818 - the record broke a rule, we did not fail
+class RuleViolation(PipelineError):
     """A whole record that breaks a rule which holds for every record of its kind."""
 
     disposition = Disposition.DEAD_LETTER

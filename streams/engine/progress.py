@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.engine.client import admin_client
+from streams.engine.client import admin_client, client_logger
 from streams.engine.declare import partition_counts
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
@@ -35,6 +35,18 @@ class Progress:
         missing = sorted(names - set(counts))
         if missing:
             raise UnreachableError(f"topic {missing[0]} is not there")
+        self._members = {
+            group: Consumer(
+                {
+                    **settings.common(),
+                    "group.id": group,
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                },
+                logger=client_logger(f"progress {group}"),
+            )
+            for group in self._inputs
+        }
         self._places = [(topic, p) for topic in sorted(counts) for p in range(counts[topic])]
 
     def ends(self) -> dict[Place, int]:
@@ -42,26 +54,22 @@ class Progress:
         return log_ends(self._admin, self._places, committed=True)
 
     def committed(self) -> dict[tuple[str, str, int], int]:
-        """Return committed offsets by group, topic and partition; 0 where there is none."""
-        asked = {
-            group: self._admin.list_consumer_group_offsets(
-                [
-                    ConsumerGroupTopicPartitions(
-                        group, [TopicPartition(t, p) for t, p in self._places if t in topics]
-                    )
-                ],
-                require_stable=True,
-                request_timeout=10.0,
-            )[group]
-            for group, topics in self._inputs.items()
-        }
+        """Return committed offsets by group, topic and partition; -1 where they are not stable.
+
+        A consumer of each group is asked, one that never joins it: the admin client's call for this
+        was seen to fail while the group's coordinator loads.
+        """
         found: dict[tuple[str, str, int], int] = {}
-        for group, answer in asked.items():
+        for group, consumer in self._members.items():
+            places = [TopicPartition(t, p) for t, p in self._places if t in self._inputs[group]]
             try:
-                for tp in answer.result().topic_partitions or []:
-                    found[group, tp.topic, tp.partition] = max(tp.offset, 0)
-            except KafkaException as error:
-                raise UnreachableError(f"offsets of {group}: {error.args[0].str()}") from error
+                answers = consumer.committed(places, timeout=10.0)
+            except KafkaException:
+                found.update({(group, tp.topic, tp.partition): -1 for tp in places})
+                continue
+            for tp in answers:
+                stable = tp.error is None
+                found[group, tp.topic, tp.partition] = max(tp.offset, 0) if stable else -1
         return found
 
     def lag(self) -> tuple[int, dict[Place, int]]:
@@ -69,7 +77,7 @@ class Progress:
         committed = self.committed()
         ends = self.ends()
         behind = sum(
-            max(ends[topic, partition] - committed.get((group, topic, partition), 0), 0)
+            max(ends[topic, partition] - committed.get((group, topic, partition), -1), 0)
             for group, topics in self._inputs.items()
             for topic, partition in self._places
             if topic in topics
