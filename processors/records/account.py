@@ -24,8 +24,12 @@ class Sizing(Record):
     """How big an order is to be."""
 
     avro_name: ClassVar[str] = "account.Sizing"
-    kind: SizingKind = Field(description="AVAILABLE, TOTAL (fraction of that balance) or NOTIONAL (fixed).")
-    fraction: NotNegative = Field(default=Decimal(0), description="Of the base, 0 to 1; for AVAILABLE and TOTAL.")
+    kind: SizingKind = Field(
+        description="AVAILABLE, TOTAL (fraction of that balance) or NOTIONAL (fixed)."
+    )
+    fraction: NotNegative = Field(
+        default=Decimal(0), description="Of the base, 0 to 1; for AVAILABLE and TOTAL."
+    )
     notional: NotNegative = Field(default=Decimal(0), description="Quote units; for NOTIONAL.")
 
 
@@ -41,12 +45,22 @@ class Limits(Record):
     """Bounds on the orders of an account; zero switches a bound off."""
 
     avro_name: ClassVar[str] = "account.Limits"
-    max_order_notional: NotNegative = Field(default=Decimal(0), description="Most quote units in one order.")
-    max_notional_per_minute: NotNegative = Field(default=Decimal(0), description="Most quote units a market minute.")
+    max_order_notional: NotNegative = Field(
+        default=Decimal(0), description="Most quote units in one order."
+    )
+    max_notional_per_minute: NotNegative = Field(
+        default=Decimal(0), description="Most quote units a market minute."
+    )
     max_open_orders: int = Field(default=0, ge=0, description="Most open orders.")
-    max_position: NotNegative = Field(default=Decimal(0), description="Most base units owned and on order.")
-    price_collar: NotNegative = Field(default=Decimal("0.05"), description="Widest distance from the reference price.")
-    max_price_age: int = Field(default=0, ge=0, description="Oldest reference price, seconds of market time.")
+    max_position: NotNegative = Field(
+        default=Decimal(0), description="Most base units owned and on order."
+    )
+    price_collar: NotNegative = Field(
+        default=Decimal("0.05"), description="Widest distance from the reference price."
+    )
+    max_price_age: int = Field(
+        default=0, ge=0, description="Oldest reference price, seconds of market time."
+    )
 
 
 class AccountPolicy(Record):
@@ -58,9 +72,15 @@ class AccountPolicy(Record):
     subscriptions: tuple[Subscription, ...] = Field(description="Strategies followed.")
     sizing: Sizing = Field(description="Size of entries; exits sell what is owned.")
     limits: Limits = Field(description="Bounds on orders.")
-    slippage: NotNegative = Field(description="Fraction by which a capped order may be worse than its price.")
-    stop_loss: NotNegative = Field(description="Fraction under the entry price at which to sell; zero is none.")
-    take_profit: NotNegative = Field(description="Fraction over the entry price at which to sell; zero is none.")
+    slippage: NotNegative = Field(
+        description="Fraction by which a capped order may be worse than its price."
+    )
+    stop_loss: NotNegative = Field(
+        description="Fraction under the entry price at which to sell; zero is none."
+    )
+    take_profit: NotNegative = Field(
+        description="Fraction over the entry price at which to sell; zero is none."
+    )
     experiment: str = Field(default="", description="Experiment the account takes part in.")
     arm: str = Field(default="", description="Arm of the experiment.")
     updated_time: Moment = Field(description="When the policy was written.")
@@ -117,7 +137,11 @@ class Protection(Record):
     order_id: Name = Field(description="Order whose position is protected.")
     side: Side = Field(description="Side of the exit.")
     quantity: NotNegative = Field(description="Base units to sell; zero removes the protection.")
-    stop_price: NotNegative = Field(description="Sell when the low is at or under it; zero is none (FIX 99).")
-    take_profit_price: NotNegative = Field(description="Sell when the high is at or over it; zero is none.")
+    stop_price: NotNegative = Field(
+        description="Sell when the low is at or under it; zero is none (FIX 99)."
+    )
+    take_profit_price: NotNegative = Field(
+        description="Sell when the high is at or over it; zero is none."
+    )
     market_time: Moment = Field(description="Market time of the fill it follows from.")
     updated_time: Moment = Field(description="When it was written.")

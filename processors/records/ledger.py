@@ -68,7 +68,9 @@ class Position(Record):
     instrument: Name = Field(description="EXCHANGE:BASE/QUOTE.")
     quantity: Amount = Field(description="Base units owned through trades of this instrument.")
     cost: Amount = Field(description="Quote units paid for what is owned, fees in quote included.")
-    average_price: NotNegative = Field(description="cost / quantity, 18 places half even; zero when flat.")
+    average_price: NotNegative = Field(
+        description="cost / quantity, 18 places half even; zero when flat."
+    )
     realised: Amount = Field(description="Quote units won or lost on what was sold.")
     bought: NotNegative = Field(description="Base units bought so far, gross.")
     sold: NotNegative = Field(description="Base units sold so far, gross.")

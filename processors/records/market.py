@@ -43,8 +43,12 @@ class Tick(Record):
     trade_id: Name = Field(description="Identity of the trade at its source (FIX 1003).")
     price: Positive = Field(description="Quote units per base unit (FIX 31).")
     quantity: Positive = Field(description="Base units (FIX 32).")
-    side: Side | None = Field(default=None, description="Side of the aggressor where known (FIX 54).")
-    execution_time: Moment = Field(description="Exchange time of the trade (FIX 60): its market time.")
+    side: Side | None = Field(
+        default=None, description="Side of the aggressor where known (FIX 54)."
+    )
+    execution_time: Moment = Field(
+        description="Exchange time of the trade (FIX 60): its market time."
+    )
     received_time: Moment = Field(description="When this system took the tick in.")
     source: Name = Field(description="Where the tick came from: a feed, or file and digest.")
 
@@ -62,9 +66,13 @@ class Bar(Record):
     low: Positive = Field(description="Lowest price.")
     close: Positive = Field(description="Last price.")
     volume: NotNegative = Field(description="Base units traded.")
-    quote_volume: NotNegative = Field(description="Quote units traded, rounded to 18 places half even.")
+    quote_volume: NotNegative = Field(
+        description="Quote units traded, rounded to 18 places half even."
+    )
     trades: int = Field(ge=1, description="Number of trades.")
-    late: int = Field(ge=0, description="Ticks refused so far because their bar had closed; running count.")
+    late: int = Field(
+        ge=0, description="Ticks refused so far because their bar had closed; running count."
+    )
     market_time: Moment = Field(description="Market time of the event that closed the bar.")
     received_time: Moment = Field(description="received_time of the tick that closed the bar.")
 
@@ -77,7 +85,9 @@ class IndicatorSet(Record):
     interval: int = Field(gt=0, description="Length of the bars in seconds.")
     close_time: Moment = Field(description="End of the bar.")
     close: Positive = Field(description="Close of the bar, quote units per base unit.")
-    values: dict[str, float] = Field(description="Value by name, such as ema_9 or rsi_14; names in order.")
+    values: dict[str, float] = Field(
+        description="Value by name, such as ema_9 or rsi_14; names in order."
+    )
     market_time: Moment = Field(description="Market time of the event that closed the bar.")
     received_time: Moment = Field(description="received_time of the tick that closed the bar.")
 
@@ -104,7 +114,9 @@ class InstrumentRules(Record):
     quote_asset: Name = Field(description="Asset of prices (FIX 15).")
     base_scale: int = Field(ge=0, le=18, description="Decimal places of the base asset.")
     quote_scale: int = Field(ge=0, le=18, description="Decimal places of the quote asset.")
-    status: SymbolStatus = Field(default=SymbolStatus.OTHER, description="Whether orders are accepted.")
+    status: SymbolStatus = Field(
+        default=SymbolStatus.OTHER, description="Whether orders are accepted."
+    )
     tick_size: NotNegative = Field(description="Price step (FIX 969).")
     min_price: NotNegative = Field(description="Lowest price of an order.")
     max_price: NotNegative = Field(description="Highest price of an order.")
@@ -116,13 +128,19 @@ class InstrumentRules(Record):
     market_max_quantity: NotNegative = Field(description="Largest market order, base units.")
     min_notional: NotNegative = Field(description="Smallest price times quantity, quote units.")
     max_notional: NotNegative = Field(description="Largest price times quantity, quote units.")
-    min_notional_applies_to_market: bool = Field(description="Whether min_notional binds market orders.")
-    max_notional_applies_to_market: bool = Field(description="Whether max_notional binds market orders.")
+    min_notional_applies_to_market: bool = Field(
+        description="Whether min_notional binds market orders."
+    )
+    max_notional_applies_to_market: bool = Field(
+        description="Whether max_notional binds market orders."
+    )
     max_orders: int = Field(ge=0, description="Most open orders of an account on the symbol.")
     maker_fee: NotNegative = Field(description="Fraction of the value taken from a maker.")
     taker_fee: NotNegative = Field(description="Fraction of the value taken from a taker.")
     fee_mode: FeeMode = Field(description="In which asset the fee is taken.")
-    version: Name = Field(description="Digest of the rules; stamped on each decision made under them.")
+    version: Name = Field(
+        description="Digest of the rules; stamped on each decision made under them."
+    )
     updated_time: Moment = Field(description="When the venue was asked.")
 
 

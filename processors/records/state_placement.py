@@ -21,7 +21,9 @@ class InFlight(Record):
     cancel_asked: bool = Field(description="Whether a cancel is under way.")
     venue_order_id: Name | None = Field(default=None, description="FIX 37.")
     filled_quantity: NotNegative = Field(description="Base units filled, as reported in sum.")
-    traded_quantity: NotNegative = Field(description="Base units of the fills that were reported one by one.")
+    traded_quantity: NotNegative = Field(
+        description="Base units of the fills that were reported one by one."
+    )
     seen: tuple[str, ...] = Field(description="execution_id of every venue report taken in.")
     queries: int = Field(ge=0, description="Queries since the last news.")
     sent_time: Moment = Field(description="Journaled time of the record of the send.")

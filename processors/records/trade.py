@@ -141,20 +141,40 @@ class TradeIntent(Record):
 
     avro_name: ClassVar[str] = "trade.TradeIntent"
     account: Name = Field(description="The record key (FIX 1).")
-    intent_id: Name = Field(max_length=64, description="Identity: a second intent with it is a duplicate.")
+    intent_id: Name = Field(
+        max_length=64, description="Identity: a second intent with it is a duplicate."
+    )
     kind: IntentKind = Field(description="What is asked for.")
     instrument: Name = Field(description="EXCHANGE:BASE/QUOTE.")
     side: Side = Field(description="BUY or SELL (FIX 54).")
-    order_type: OrderType = Field(description="MARKET is sent as a capped limit IOC unless quote_quantity is set (FIX 40).")
+    order_type: OrderType = Field(
+        description="MARKET is sent as a capped limit IOC unless quote_quantity is set (FIX 40)."
+    )
     time_in_force: TimeInForce = Field(description="FIX 59.")
-    sizing: Sizing | None = Field(default=None, description="Policy to size by; or one of the two quantities.")
-    quantity: Positive | None = Field(default=None, description="Explicit base units: accepted or denied, never changed (FIX 38).")
-    quote_quantity: Positive | None = Field(default=None, description="Explicit quote units of a market buy (FIX 152).")
-    price: Positive | None = Field(default=None, description="Limit, quote units per base unit (FIX 44).")
-    stop_price: Positive | None = Field(default=None, description="Trigger of a stop order (FIX 99).")
-    expected_price: Positive | None = Field(default=None, description="Price the sender saw; sizes the order.")
-    expires_time: Moment | None = Field(default=None, description="End of a GTD order, market time (FIX 126).")
-    target_order_id: Name | None = Field(default=None, description="Order to cancel or replace, or that is protected.")
+    sizing: Sizing | None = Field(
+        default=None, description="Policy to size by; or one of the two quantities."
+    )
+    quantity: Positive | None = Field(
+        default=None, description="Explicit base units: accepted or denied, never changed (FIX 38)."
+    )
+    quote_quantity: Positive | None = Field(
+        default=None, description="Explicit quote units of a market buy (FIX 152)."
+    )
+    price: Positive | None = Field(
+        default=None, description="Limit, quote units per base unit (FIX 44)."
+    )
+    stop_price: Positive | None = Field(
+        default=None, description="Trigger of a stop order (FIX 99)."
+    )
+    expected_price: Positive | None = Field(
+        default=None, description="Price the sender saw; sizes the order."
+    )
+    expires_time: Moment | None = Field(
+        default=None, description="End of a GTD order, market time (FIX 126)."
+    )
+    target_order_id: Name | None = Field(
+        default=None, description="Order to cancel or replace, or that is protected."
+    )
     signal_id: Name | None = Field(default=None, description="Signal it follows from.")
     strategy: str = Field(default="", description="Strategy it follows from.")
     arm: str = Field(default="", description="Arm of an experiment.")
@@ -171,7 +191,9 @@ class OrderEvent(Record):
     account: Name = Field(description="The record key (FIX 1).")
     order_id: Name = Field(description="Our identity of the order: hash of account and intent_id.")
     intent_id: Name = Field(description="Intent it answers.")
-    client_order_id: Name = Field(description="32 lowercase hex; the same on every attempt (FIX 11).")
+    client_order_id: Name = Field(
+        description="32 lowercase hex; the same on every attempt (FIX 11)."
+    )
     kind: OrderEventKind = Field(description="The decision.")
     instrument: Name = Field(description="EXCHANGE:BASE/QUOTE.")
     exchange: Name = Field(description="Venue (FIX 207).")
@@ -179,21 +201,35 @@ class OrderEvent(Record):
     side: Side = Field(description="FIX 54.")
     order_type: OrderType = Field(description="As it is to be sent (FIX 40).")
     time_in_force: TimeInForce = Field(description="As it is to be sent (FIX 59).")
-    quantity: NotNegative = Field(description="Base units; zero where quote_quantity is sent (FIX 38).")
-    quote_quantity: Positive | None = Field(default=None, description="Quote units of a market buy (FIX 152).")
+    quantity: NotNegative = Field(
+        description="Base units; zero where quote_quantity is sent (FIX 38)."
+    )
+    quote_quantity: Positive | None = Field(
+        default=None, description="Quote units of a market buy (FIX 152)."
+    )
     price: Positive | None = Field(default=None, description="Limit (FIX 44).")
     stop_price: Positive | None = Field(default=None, description="Trigger (FIX 99).")
-    expires_time: Moment | None = Field(default=None, description="End of a GTD order, market time (FIX 126).")
+    expires_time: Moment | None = Field(
+        default=None, description="End of a GTD order, market time (FIX 126)."
+    )
     hold_asset: str = Field(description="Asset held; empty when denied.")
     hold_amount: NotNegative = Field(description="Amount held; zero when denied.")
     reason: Reason | None = Field(default=None, description="Why it was denied (FIX 103).")
     detail: str = Field(default="", description="The figures of a denial, in words.")
-    expected_price: NotNegative = Field(description="Price the size rests on; zero when there was none.")
-    price_source: str = Field(default="", description="Judge of that price: LIVE, INFLUX, LAST_GOOD, CONFIGURED.")
-    price_age: int = Field(default=0, description="Age of the judge's price, milliseconds of market time.")
+    expected_price: NotNegative = Field(
+        description="Price the size rests on; zero when there was none."
+    )
+    price_source: str = Field(
+        default="", description="Judge of that price: LIVE, INFLUX, LAST_GOOD, CONFIGURED."
+    )
+    price_age: int = Field(
+        default=0, description="Age of the judge's price, milliseconds of market time."
+    )
     rules_version: str = Field(default="", description="Venue rules it was judged by.")
     policy_version: int = Field(default=0, description="Account policy it was judged by.")
-    target_order_id: Name | None = Field(default=None, description="Order that is to be canceled or replaced, or that is protected.")
+    target_order_id: Name | None = Field(
+        default=None, description="Order that is to be canceled or replaced, or that is protected."
+    )
     intent_kind: IntentKind = Field(description="Kind of the intent.")
     strategy: str = Field(default="", description="Strategy it follows from.")
     arm: str = Field(default="", description="Arm of an experiment.")
@@ -225,22 +261,34 @@ class ExecutionReport(Record):
     side: Side = Field(description="FIX 54.")
     status: Status = Field(description="Status after the event (FIX 39).")
     execution_type: ExecutionType = Field(description="What is reported (FIX 150).")
-    execution_id: Name = Field(description="Hash of the fact; a second report of it changes nothing (FIX 17).")
-    trade_id: Name | None = Field(default=None, description="The venue's identity of the fill (FIX 1003).")
+    execution_id: Name = Field(
+        description="Hash of the fact; a second report of it changes nothing (FIX 17)."
+    )
+    trade_id: Name | None = Field(
+        default=None, description="The venue's identity of the fill (FIX 1003)."
+    )
     filled_quantity: NotNegative = Field(description="Base units filled so far (FIX 14).")
     leaves_quantity: NotNegative = Field(description="Base units still open (FIX 151).")
     average_price: NotNegative = Field(description="Of all fills; zero when none (FIX 6).")
     total_value: NotNegative = Field(description="Quote value of all fills (FIX 381).")
     last_quantity: NotNegative = Field(description="Base units of this fill (FIX 32).")
     last_price: Positive | None = Field(default=None, description="Price of this fill (FIX 31).")
-    prevented_quantity: NotNegative = Field(default=Decimal(0), description="Base units taken off by self-trade prevention.")
+    prevented_quantity: NotNegative = Field(
+        default=Decimal(0), description="Base units taken off by self-trade prevention."
+    )
     fee: Amount = Field(description="Charged so far, in fee_currency.")
     fee_currency: Name = Field(description="The one asset charged so far, else the quote asset.")
     fees: tuple[Fee, ...] = Field(description="Charges of this fill (FIX 136).")
     reason: Reason | None = Field(default=None, description="Why it ended (FIX 103).")
     venue_raw_status: str | None = Field(default=None, description="The venue's own word.")
-    waited: int = Field(default=0, ge=0, description="Milliseconds since the send on the asker's boot clock, where absence is reported.")
+    waited: int = Field(
+        default=0,
+        ge=0,
+        description="Milliseconds since the send on the asker's boot clock, where absence is reported.",
+    )
     execution_time: Moment = Field(description="Venue time of the fact (FIX 60).")
-    market_time: Moment = Field(description="Market time: execution_time, or that of the order for our own facts.")
+    market_time: Moment = Field(
+        description="Market time: execution_time, or that of the order for our own facts."
+    )
     created_time: Moment = Field(description="When we wrote it (FIX 52).")
     received_time: Moment = Field(description="When the answer reached us.")

@@ -336,7 +336,9 @@ def test_broken_records_are_dead_letters_and_the_rest_goes_on(pipeline: Pipeline
 
 def test_a_report_with_a_lowercase_side_leaves_no_hold_behind(pipeline: Pipeline) -> None:
     """It is a dead letter, other orders go on, and its own order is settled because the venue is asked."""
-    pipeline.venue.faults({"operation": "create", "kind": "hold_after_accept", "account": "user-02"})
+    pipeline.venue.faults(
+        {"operation": "create", "kind": "hold_after_accept", "account": "user-02"}
+    )
     pipeline.send(_intent("user-02", "answered-badly", "40"))
     assert eventually(lambda: "answered-badly" in pipeline.orders())
     order = pipeline.orders()["answered-badly"]
