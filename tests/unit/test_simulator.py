@@ -154,7 +154,7 @@ def test_a_ledger_belongs_to_its_market_and_to_one_process(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "table",
     [
-        {"acount": []},
+        {"clerks": []},
         {"accounts": {}},
         {"accounts": ["alice"]},
         {"accounts": [{"name": ""}]},
