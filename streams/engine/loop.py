@@ -161,10 +161,11 @@ class Engine(Lifecycle):
         if time.monotonic() - self._quiet_since < self.settings.idle_commit_ms / 1000:
             return
         moved = [p for p in self.parts.values() if p.positions != p.committed]
+        metadata = self.client.metadata()
         self.protocol.move(State.OPEN)
         self.ensure_open()
         try:
-            await self._commit(moved, {})
+            await self._commit(moved, {}, metadata)
         except AbortBatch as error:
             await self._abort(error, {})
 
@@ -224,6 +225,8 @@ class Engine(Lifecycle):
     # -- the batch
 
     async def _batch(self, ticks: list[tuple[int, float]]) -> None:
+        # Of the batch's own assignment epoch: taken later it could carry a newer generation.
+        metadata = self.client.metadata()
         self.protocol.move(State.OPEN)
         epoch = self._epoch
         now = self.settings.clock.now_micros()
@@ -250,7 +253,7 @@ class Engine(Lifecycle):
                 self.parts[message.partition].positions[message.topic] = message.offset + 1
             if self.client.epoch != epoch:
                 raise AbortBatch("the assignment changed inside a batch")
-            await self._commit([self.parts[p] for p in live], live)
+            await self._commit([self.parts[p] for p in live], live, metadata)
             if self.poison:
                 for message in handed:
                     self.poison.settle(message)
@@ -260,14 +263,14 @@ class Engine(Lifecycle):
         finally:
             self.watchdog.disarm("batch")
 
-    async def _commit(self, parts: list[PartitionState], live: dict[int, PartitionBatch]) -> None:
+    async def _commit(
+        self, parts: list[PartitionState], live: dict[int, PartitionBatch], metadata: Any
+    ) -> None:
         offsets = [
             TopicPartition(topic, part.partition, position, part.mark(self.boot))
             for part in parts
             for topic, position in part.positions.items()
         ]
-        # Taken in the batch's assignment epoch: nothing of the consumer is called while a batch is open.
-        metadata = await self._kafka(self.client.metadata)
         try:
             await self._kafka(
                 self.client.commit,
