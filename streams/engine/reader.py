@@ -34,6 +34,15 @@ def plain_consumer(settings: EngineSettings, name: str) -> Consumer:
     )
 
 
+_NO_LEADER = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+
+
 def log_ends(
     admin: AdminClient,
     partitions: list[tuple[str, int]],
@@ -46,13 +55,20 @@ def log_ends(
     if not asked:
         return {}
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    try:
-        answers = admin.list_offsets(asked, isolation_level=level, request_timeout=timeout)
-        return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
-    except KafkaException as error:
-        raise UnreachableError(
-            f"the ends of the logs are not to be had: {error.args[0].str()}"
-        ) from error
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            answers = admin.list_offsets(asked, isolation_level=level, request_timeout=timeout)
+            return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+        except KafkaException as error:
+            cause = error.args[0]
+            # A topic that was created a moment ago has no leader yet.
+            passing = cause.code() in _NO_LEADER or cause.retriable()
+            if not passing or time.monotonic() > deadline:
+                raise UnreachableError(
+                    f"the ends of the logs are not to be had: {cause.str()}"
+                ) from error
+            time.sleep(0.05)
 
 
 def read_until(

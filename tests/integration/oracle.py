@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -74,8 +75,13 @@ class Oracle:
         asked = {tp: OffsetSpec.latest() for topic in topics for tp in self.partitions(topic)}
         if not asked:
             return {}
-        found = self.admin.list_offsets(asked, isolation_level=level, request_timeout=20)
-        return {(tp.topic, tp.partition): f.result().offset for tp, f in found.items()}
+        for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
+            found = self.admin.list_offsets(asked, isolation_level=level, request_timeout=20)
+            try:
+                return {(tp.topic, tp.partition): f.result().offset for tp, f in found.items()}
+            except KafkaException:  # a topic of a moment ago has no leader yet
+                threading.Event().wait(pause)
+        raise AssertionError(f"the ends of {sorted(topics)} are not to be had")
 
     def hanging(self, topics: Iterable[str]) -> bool:
         """Whether a transaction is open on any of the topics: LSO before the log's end."""
