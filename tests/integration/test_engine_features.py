@@ -117,7 +117,7 @@ def test_agents_clock_globals_and_effects(
 def test_a_source_goes_on_from_its_cursor_after_kill_9(
     oracle: Oracle, workers: Workers, topic_prefix: str
 ) -> None:
-    """Killed before and after commits, it loses no tick and doubles none; a second holder fences it."""
+    """Killed before and after commits, it loses no tick and doubles none."""
     number = oracle.create(f"{topic_prefix}number", 3)
     cursor = oracle.create(f"{topic_prefix}cursor", 1, compact=True)
     for point in ("source_flushed:20", "source_committed:15", "source_flushed:1"):
@@ -136,3 +136,22 @@ def test_a_source_goes_on_from_its_cursor_after_kill_9(
     assert sorted(int(row.value or b"") for row in oracle.read(number)) == list(range(6_000))
     assert len(oracle.read(number, uncommitted=True)) == 6_000 + 100
     assert worker.terminate() == 0
+
+
+def test_a_second_holder_fences_a_source(
+    oracle: Oracle, workers: Workers, topic_prefix: str
+) -> None:
+    """The first holder ends with 70 at its next send; the second goes on from the cursor."""
+    number = oracle.create(f"{topic_prefix}number", 3)
+    cursor = oracle.create(f"{topic_prefix}cursor", 1, compact=True)
+    first = workers.start(f"{APPS}.ticks:app", TICKS_PAUSE="0.5")
+
+    def newest() -> int:
+        return int(oracle.fold(cursor).get(0, {}).get(b"numbers", b"0"))
+
+    assert eventually(lambda: newest() > 100), first.text[-3000:]
+    second = workers.start(f"{APPS}.ticks:app")
+    assert first.wait() == 70, first.text[-3000:]
+    assert eventually(lambda: newest() == 6_000), second.text[-3000:]
+    assert sorted(int(row.value or b"") for row in oracle.read(number)) == list(range(6_000))
+    assert second.terminate() == 0

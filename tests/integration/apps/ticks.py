@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,3 +22,4 @@ async def count(cursor: bytes | None) -> AsyncIterator[tuple[list[Any], bytes]]:
     for start in range(int(cursor or b"0"), COUNT, STEP):
         rows = [(numbers, f"k{n % 7}", b"%d" % n) for n in range(start, start + STEP)]
         yield rows, b"%d" % (start + STEP)
+        await asyncio.sleep(float(os.environ.get("TICKS_PAUSE", "0")))
