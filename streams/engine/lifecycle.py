@@ -201,6 +201,7 @@ class Lifecycle(Service):
             task.cancel()
         if self._effects is not None:
             await self._effects.cancel()
+        await self._kafka(self.outside.close)
         await self._kafka(self.client.close)
         if self._globals is not None:
             await self._kafka(self._globals.close)

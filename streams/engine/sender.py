@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -50,7 +51,9 @@ class OutsideSender:
         self._settings = settings
         self._count = count
         self._producer: Producer | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outside")
+        self._making = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = ThreadPoolExecutor(8, thread_name_prefix="outside")
 
     async def send(
         self,
@@ -75,35 +78,57 @@ class OutsideSender:
         headers: list[tuple[str, bytes | None]],
         timestamp_ms: int | None,
     ) -> Any:
-        if self._producer is None:
-            config = {k: v for k, v in PINNED_PRODUCER.items() if not k.startswith("transaction")}
-            self._producer = Producer(
-                {**self._settings.common(), **config, "message.timeout.ms": 30_000},
-                logger=client_logger("outside"),
-            )
+        producer = self._get()
         if partition is None:
             if key is None:
                 raise ValueError(f"{topic}: a record needs a key or a partition")
             partition = partition_of(self._settings.partition_key(key), self._count(topic))
         done: list[Any] = []
+        told = threading.Event()
+
+        def delivered(error: Any, message: Any) -> None:
+            done.append((error, message))
+            told.set()
+
         stamp = timestamp_ms or self._settings.clock.now_micros() // 1000
-        self._producer.produce(
+        producer.produce(
             topic,
             value,
             key,
             partition,
             timestamp=stamp,
             headers=client_headers(headers),
-            on_delivery=lambda error, message: done.append((error, message)),
+            on_delivery=delivered,
         )
-        self._producer.flush(35.0)
-        if not done:
+        if not told.wait(35.0):
             raise UnreachableError(f"{topic}: the broker did not take a record within 35 s")
         error, message = done[0]
         if error is not None:
             raise KafkaException(error)
         return message
 
+    def _get(self) -> Producer:
+        with self._making:
+            if self._producer is None:
+                config = {
+                    k: v for k, v in PINNED_PRODUCER.items() if not k.startswith("transaction")
+                }
+                # Each send is waited for, so nothing is gained by lingering.
+                config |= {"message.timeout.ms": 30_000, "linger.ms": 0}
+                self._producer = Producer(
+                    {**self._settings.common(), **config}, logger=client_logger("outside")
+                )
+                # One thread takes the broker's words, so that each sender hears its own at once.
+                threading.Thread(
+                    target=self._listen, args=(self._producer,), name="outside", daemon=True
+                ).start()
+            return self._producer
+
+    def _listen(self, producer: Producer) -> None:
+        while not self._closed.is_set():
+            producer.poll(0.1)
+
     def close(self) -> None:
         """Wait for what is under way."""
         self._thread.shutdown(wait=True)
+        self._closed.set()
