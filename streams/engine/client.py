@@ -76,6 +76,29 @@ def admin_client(settings: EngineSettings) -> AdminClient:
     return AdminClient(settings.common(), logger=client_logger("admin"))
 
 
+def end_of(name: str, error: BaseException) -> EngineError:
+    """Return what an exception out of the client means.
+
+    A fatal error that comes while one of our callbacks runs is raised as SystemError, with the
+    client's own error behind it.
+
+    Args:
+        name: the call it came out of.
+        error: a KafkaException, or a SystemError.
+    """
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, KafkaException):
+        behind = behind.__cause__ or behind.__context__
+    if behind is None:
+        return RestartError(f"{name}: the client raised {error}")
+    cause = behind.args[0]
+    if cause.code() in _FENCED:
+        return FencedError(f"{name}: {cause.str()}")
+    if not cause.fatal() and cause.txn_requires_abort():
+        return AbortBatch(f"{name}: {cause.str()}")
+    return RestartError(f"{name}: {cause.str()}")
+
+
 class Watchdog:
     """Ends the process when a client call, or the event loop, overruns its deadline: neither can be cancelled."""
 
@@ -334,7 +357,7 @@ class Client:
         self.watchdog.arm("commit", seconds)
         try:
             failpoint("before_flush")
-            left = self.producer.flush(max(deadline - time.monotonic(), 0.1))
+            left = self._flush(max(deadline - time.monotonic(), 0.1))
             if left:
                 raise AbortBatch(f"{left} records were not delivered within {seconds:g} s")
             moved("FLUSHED")
@@ -356,6 +379,12 @@ class Client:
         finally:
             self.watchdog.disarm("commit")
 
+    def _flush(self, seconds: float) -> int:
+        try:
+            return self.producer.flush(seconds)
+        except (KafkaException, SystemError) as error:
+            raise end_of("flush", error) from error
+
     def _call(
         self, name: str, call: Callable[[float], Any], deadline: float, late: type[EngineError]
     ) -> None:
@@ -376,7 +405,7 @@ class Client:
                 if time.monotonic() >= deadline:
                     raise late(f"{name}: {cause.str()}") from error
             except SystemError as error:
-                raise RestartError(f"{name}: the client raised {error}") from error
+                raise end_of(name, error) from error
             else:
                 return
 

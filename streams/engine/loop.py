@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from streams.engine import recovery
 from streams.engine.batch import Output, PartitionBatch
+from streams.engine.client import end_of
 from streams.engine.effects import discard
 from streams.engine.errors import AbortBatch, AgentFailed, OutcomeUnknown
 from streams.engine.event import Event
@@ -69,6 +70,8 @@ class Engine(Lifecycle):
                     headers=client_headers(output.headers),
                     **options,
                 )
+            except KafkaException as error:
+                raise end_of("produce", error) from error
             except BufferError:
                 self.client.producer.poll(0.05)
                 if time.monotonic() > deadline:

@@ -48,16 +48,19 @@ def test_sigterm_in_the_middle_of_a_batch_loses_and_repeats_nothing(
     """Asked to stop under load it ends the batch, exits 0, and the next worker repeats no record."""
     hold = Hold(oracle, topic_prefix, 1, 6_000)
     workers.environment |= hold.environment
+    hold.allowed = 2_000  # each worker finds some, however slow the machine is
     feeder = start_feed(hold)
-    for _ in range(2):
-        worker = workers.start(APP)
+    for number in range(2):
+        worker = workers.start(APP, HOLD_BATCH="20")
         worker.ready()
+        hold.allowed = 2_000 * (number + 2)
         assert moves(oracle, hold.output)
         begin = time.monotonic()
         assert worker.terminate() == 0
         assert time.monotonic() - begin < 12
         assert "aborted" not in worker.text
         assert not oracle.hanging(hold.topics[1:])
+    hold.allowed = 6_001
     workers.start(APP)
     feeder.join(30)
     assert eventually(hold.settled)

@@ -269,7 +269,7 @@ async def _live(
     calls = [e for e in effects if isinstance(e, VenueCall)]
     if venue.create == "never_called":
         calls = []  # killed after the commit, before the call
-    for _ in range(400):
+    for _ in range(1_000):  # each failed query of an accepted order is asked again after a minute
         arrived: list[ExecutionReport] = []
         for call in calls:
             arrived += [r for r in await desk.run(call) if not next(loses, False)]
