@@ -74,7 +74,6 @@ class EngineSettings:
     instance_id: str = "0"
     batch_max: int = 5_000
     batch_bytes: int = 16 * 1024 * 1024
-    commit_linger_ms: float = 0.0
     idle_commit_ms: float = 50.0
     fetch_wait_ms: int = 100
     start_from: str = "earliest"
