@@ -137,7 +137,7 @@ class Settled:
         same, self._last = self._last == ends, ends
         return same
 
-    async def wait(self, seconds: float = 120.0, pause: float = 0.01) -> None:
+    async def wait(self, seconds: float = 120.0, pause: float = 0.003) -> None:
         """Return when all is worked off.
 
         Args:

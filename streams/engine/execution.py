@@ -70,10 +70,14 @@ class Execution:
             {agent.clock.every for agent in self.app.agents.values() if agent.clock is not None}
         )
 
-    def patience(self, idle_pending: bool) -> float:
-        """Return how long a poll may wait, in seconds."""
-        if idle_pending:
-            return 0.02
+    def patience(self, idle_wait: float | None) -> float:
+        """Return how long a poll may wait, in seconds.
+
+        Args:
+            idle_wait: until positions past a commit marker are to be committed; None for none.
+        """
+        if idle_wait is not None:
+            return idle_wait
         if not self._due:
             return 0.5
         return min(max(min(self._due.values()) - time.monotonic(), 0.0), 0.5)

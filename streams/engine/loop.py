@@ -95,7 +95,7 @@ class Engine(Lifecycle):
             await asyncio.sleep(0.1)
             return
         room = max(self.settings.batch_max - self.buffers.count, 1)
-        wait = 0.0 if self.buffers.count else self.execution.patience(self._idle_due())
+        wait = 0.0 if self.buffers.count else self.execution.patience(self._idle_wait())
         records, ends = await self._kafka(self.client.fetch, wait, room)
         if self.client.epoch != self._epoch:
             await self._reassign()
@@ -158,6 +158,12 @@ class Engine(Lifecycle):
         if self.buffers.count:
             return False
         return any(part.positions != part.committed for part in self.parts.values())
+
+    def _idle_wait(self) -> float | None:
+        if not self._idle_due():
+            return None
+        quiet = time.monotonic() - self._quiet_since
+        return max(self.settings.idle_commit_ms / 1000 - quiet, 0.001)
 
     async def _idle_commit(self) -> None:
         """Commit positions that have passed a marker, so that committed equals the last stable offset."""

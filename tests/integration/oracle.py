@@ -108,8 +108,9 @@ class Oracle:
         try:
             found = consumer.committed(asked, timeout=10)
         except KafkaException as error:
-            if error.args[0].retriable() or error.args[0].code() == KafkaError._TIMED_OUT:
-                return {}
+            passing = (KafkaError._TIMED_OUT, KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)  # fmt: skip
+            if error.args[0].retriable() or error.args[0].code() in passing:
+                return {}  # the group's coordinator is not found yet: nobody knows
             raise
         return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
 
