@@ -80,13 +80,13 @@ class Stage:
 
     def environment(self) -> Mapping[str, str]:
         """Return the environment of every process: addresses, and nothing secret."""
-        assert_services = self.services
-        if assert_services is None:
+        services = self.services
+        if services is None:
             raise ConfigError("the services are not started")
         return {
             **os.environ,
-            "FILLONCE_KAFKA__BOOTSTRAP": assert_services.bootstrap,
-            "FILLONCE_REGISTRY__URL": assert_services.registry_url,
+            "FILLONCE_KAFKA__BOOTSTRAP": services.bootstrap,
+            "FILLONCE_REGISTRY__URL": services.registry_url,
             "FILLONCE_VENUE__BASE_URL": self.simulator_url,
             "FILLONCE_SOURCE__PACE": self.pace,
             "PYTHONUNBUFFERED": "1",

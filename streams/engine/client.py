@@ -393,14 +393,10 @@ class Client:
                 call(max(deadline - time.monotonic(), 0.1))
             except KafkaException as error:
                 cause = error.args[0]
-                if cause.fatal() or cause.code() in _FENCED:
-                    if cause.code() in _FENCED:
-                        raise FencedError(f"{name}: {cause.str()}") from error
-                    raise RestartError(f"{name}: {cause.str()}") from error
-                if cause.txn_requires_abort():
-                    raise AbortBatch(f"{name}: {cause.str()}") from error
-                if not cause.retriable() and cause.code() != KafkaError._TIMED_OUT:  # noqa: SLF001
-                    raise RestartError(f"{name}: {cause.str()}") from error
+                ends = cause.fatal() or cause.code() in _FENCED or cause.txn_requires_abort()
+                passing = cause.retriable() or cause.code() == KafkaError._TIMED_OUT  # noqa: SLF001
+                if ends or not passing:
+                    raise end_of(name, error) from error
                 self._faults.count += 1
                 if time.monotonic() >= deadline:
                     raise late(f"{name}: {cause.str()}") from error

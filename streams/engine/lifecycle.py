@@ -193,9 +193,6 @@ class Lifecycle(Service):
         return f"{self.name}.journal"
 
     async def _leave(self) -> None:
-        self.protocol.state = (
-            State.IDLE if self.protocol.state is State.RESTORING else self.protocol.state
-        )
         self.protocol.move(State.STOPPING)
         for task in self._sources:
             task.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -299,6 +299,3 @@ class GlobalTable:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError(f"global table {self.name} is read only: send to {self.topic} instead")
-
-
-TableFactory = Callable[..., Table]
