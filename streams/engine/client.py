@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +13,6 @@ from streams.engine.errors import (
     AbortBatch,
     ConfigError,
     EngineError,
-    Exit,
     FencedError,
     OutcomeUnknown,
     RestartError,
@@ -26,12 +22,8 @@ from streams.engine.errors import (
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
 from streams.engine.messages import place_of, record_of
-from streams.engine.settings import (
-    CALL_GRACE_SECONDS,
-    PINNED_CONSUMER,
-    PINNED_PRODUCER,
-    EngineSettings,
-)
+from streams.engine.runtime import Watchdog
+from streams.engine.settings import PINNED_CONSUMER, PINNED_PRODUCER, EngineSettings
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +65,8 @@ def client_logger(name: str, faults: WireFaults | None = None) -> logging.Logger
 
 def admin_client(settings: EngineSettings) -> AdminClient:
     """Return an admin client whose connection troubles come out as errors, not as lines on stderr."""
-    return AdminClient(settings.common(), logger=client_logger("admin"))
+    admin: AdminClient = settings.runtime.admin(settings.common(), client_logger("admin"))
+    return admin
 
 
 def end_of(name: str, error: BaseException) -> EngineError:
@@ -99,38 +92,6 @@ def end_of(name: str, error: BaseException) -> EngineError:
     return RestartError(f"{name}: {cause.str()}")
 
 
-class Watchdog:
-    """Ends the process when a client call, or the event loop, overruns its deadline: neither can be cancelled."""
-
-    def __init__(self) -> None:
-        self._due: dict[str, float] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._thread.start()
-
-    def arm(self, what: str, seconds: float) -> None:
-        """End the process unless `disarm(what)` comes within `seconds` and the grace."""
-        self._due[what] = time.monotonic() + seconds + CALL_GRACE_SECONDS
-
-    def disarm(self, what: str) -> None:
-        """The call has come back."""
-        self._due.pop(what, None)
-
-    def close(self) -> None:
-        """End the thread."""
-        self._stop.set()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.5):
-            now = time.monotonic()
-            for what, due in list(self._due.items()):
-                if now > due:
-                    log.critical(
-                        "%s did not come back in time and cannot be cancelled: exit 75", what
-                    )
-                    os._exit(Exit.RESTART)
-
-
 class Client:
     """Consumer and producer of one worker. All methods but `produce` run on the kafka thread."""
 
@@ -139,6 +100,7 @@ class Client:
         self.settings = settings
         self.watchdog = watchdog
         self.slot = f"{group}-{settings.instance_id}"
+        self._now = settings.runtime.monotonic
         self.epoch = 0
         self.assigned: list[tuple[str, int]] = []
         self.lost = False
@@ -153,16 +115,16 @@ class Client:
     def open_producer(self, timeout: float = 30.0) -> None:
         """Open a producer with the slot's transactional id: whatever the last one left is settled."""
         self._faults = WireFaults()
-        self.producer = Producer(
+        self.producer = self.settings.runtime.producer(
             {
                 **self.settings.common(),
                 **PINNED_PRODUCER,
                 "transactional.id": self.slot,
                 "error_cb": self._on_error,
             },
-            logger=client_logger("producer", self._faults),
+            client_logger("producer", self._faults),
         )
-        deadline = time.monotonic() + timeout
+        deadline = self._now() + timeout
         while True:
             self.watchdog.arm("init_transactions", timeout)
             try:
@@ -174,7 +136,7 @@ class Client:
                         f"the broker refuses transactional id {self.slot}: {cause.str()}"
                     ) from error
                 if cause.retriable() or cause.code() == KafkaError._TIMED_OUT:  # noqa: SLF001
-                    if time.monotonic() < deadline:
+                    if self._now() < deadline:
                         continue
                     raise UnreachableError(
                         f"no answer from Kafka at {self.settings.bootstrap} within {timeout:g} s: {cause.str()}"
@@ -200,7 +162,7 @@ class Client:
         }
         if self.settings.membership == "static":
             config["group.instance.id"] = self.slot
-        self.consumer = Consumer(config, logger=client_logger("consumer"))
+        self.consumer = self.settings.runtime.consumer(config, client_logger("consumer"))
         self.consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -288,14 +250,14 @@ class Client:
 
         Waits for a pending transaction on them: read_committed asks for stable offsets.
         """
-        deadline = time.monotonic() + timeout
+        deadline = self._now() + timeout
         while True:
             try:
                 found = self.consumer.committed(
                     [TopicPartition(t, p) for t, p in partitions], timeout=5.0
                 )
             except KafkaException as error:
-                if time.monotonic() > deadline:
+                if self._now() > deadline:
                     raise UnreachableError(
                         f"committed offsets are not to be had: {error.args[0].str()}"
                     ) from error
@@ -306,7 +268,7 @@ class Client:
                     (tp.topic, tp.partition): (max(tp.offset, -1), tp.metadata or "")
                     for tp in found
                 }
-            if time.monotonic() > deadline:
+            if self._now() > deadline:
                 raise UnreachableError(f"committed offsets are not to be had: {waiting[0].str()}")
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
@@ -353,11 +315,11 @@ class Client:
             AbortBatch: nothing of it counts; OutcomeUnknown: the committed metadata tells;
             FencedError, RestartError: this process cannot go on.
         """
-        deadline = time.monotonic() + seconds
+        deadline = self._now() + seconds
         self.watchdog.arm("commit", seconds)
         try:
             failpoint("before_flush")
-            left = self._flush(max(deadline - time.monotonic(), 0.1))
+            left = self._flush(max(deadline - self._now(), 0.1))
             if left:
                 raise AbortBatch(f"{left} records were not delivered within {seconds:g} s")
             moved("FLUSHED")
@@ -390,7 +352,7 @@ class Client:
     ) -> None:
         while True:
             try:
-                call(max(deadline - time.monotonic(), 0.1))
+                call(max(deadline - self._now(), 0.1))
             except KafkaException as error:
                 cause = error.args[0]
                 ends = cause.fatal() or cause.code() in _FENCED or cause.txn_requires_abort()
@@ -398,7 +360,7 @@ class Client:
                 if ends or not passing:
                     raise end_of(name, error) from error
                 self._faults.count += 1
-                if time.monotonic() >= deadline:
+                if self._now() >= deadline:
                     raise late(f"{name}: {cause.str()}") from error
             except SystemError as error:
                 raise end_of(name, error) from error
@@ -408,6 +370,7 @@ class Client:
     def abort(self, seconds: float = 4.0) -> None:
         """Abort the open transaction as well as can be; the recycle after it settles the rest."""
         self.watchdog.arm("abort", seconds)
+        failpoint("before_abort")
         try:
             self.producer.purge()
             self.producer.abort_transaction(seconds)
@@ -417,9 +380,12 @@ class Client:
             log.warning("abort: %s", error.args[0].str())
         finally:
             self.watchdog.disarm("abort")
+        failpoint("after_abort")
 
     def recycle(self) -> None:
         """Open a new producer with the same id: the epoch rises, and no delayed request can land any more."""
+        failpoint("before_recycle")
         old, self.producer = self.producer, None  # type: ignore[assignment]
         del old
         self.open_producer()
+        failpoint("after_recycle")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -84,7 +83,8 @@ def ensure(
     """
     admin = admin_client(settings)
     names = {t.name for t in [*sources, *others]}
-    deadline = time.monotonic() + settings.topic_wait_seconds
+    now = settings.runtime.monotonic
+    deadline = now() + settings.topic_wait_seconds
     while True:
         found = partition_counts(admin, names, settings.bootstrap)
         missing = [t for t in sources if t.name not in found]
@@ -94,12 +94,12 @@ def ensure(
             found = partition_counts(admin, names, settings.bootstrap)
         if not [t for t in sources if t.name not in found]:
             break
-        if time.monotonic() > deadline:
+        if now() > deadline:
             raise UnreachableError(
                 f"topic {', '.join(sorted(t.name for t in sources if t.name not in found))} is not there; "
                 "`fillonce topics apply` creates the catalogue"
             )
-        time.sleep(0.2)
+        settings.runtime.sleep(0.2)
     counts = {t.name: found[t.name] for t in sources}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
@@ -110,9 +110,9 @@ def ensure(
         create(admin, absent, unit, settings)
     while [t for t in others if t.name not in found]:
         found = partition_counts(admin, names, settings.bootstrap)
-        if time.monotonic() > deadline:
+        if now() > deadline:
             raise UnreachableError("topics were created, but the broker does not list them")
-        time.sleep(0.05)
+        settings.runtime.sleep(0.05)
     wrong = [t.name for t in others if t.ours and found[t.name] != unit]
     if wrong:
         raise ConfigError(

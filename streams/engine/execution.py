@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
 from streams.engine.batch import Output, PartitionBatch
 from streams.engine.errors import AgentFailed, ConfigError, EngineError
 from streams.engine.event import CLOCK, ClockTick, Event, Message
+from streams.engine.failpoints import failpoint
 from streams.engine.journal import journal_record
 from streams.engine.poison import dead_letter_headers
 from streams.engine.settings import BATCH_SECONDS
@@ -51,6 +51,7 @@ class Execution:
     def __init__(self, engine: Any) -> None:
         self.engine = engine
         self.app = engine.app
+        self._monotonic = engine.settings.runtime.monotonic
         self._channels: dict[str, Any] = {}
         self._due: dict[tuple[int, float], float] = {}
 
@@ -62,7 +63,7 @@ class Execution:
 
     def reset_clocks(self, partitions: list[int]) -> None:
         """Start the clocks of the partitions that are ours now."""
-        now = time.monotonic()
+        now = self._monotonic()
         self._due = {(p, every): now + every for p in partitions for every in self._periods()}
 
     def _periods(self) -> list[float]:
@@ -80,11 +81,11 @@ class Execution:
             return idle_wait
         if not self._due:
             return 0.5
-        return min(max(min(self._due.values()) - time.monotonic(), 0.0), 0.5)
+        return min(max(min(self._due.values()) - self._monotonic(), 0.0), 0.5)
 
     def due_ticks(self) -> list[tuple[int, float]]:
         """Return the ticks that are due, and set when the next ones are."""
-        now = time.monotonic()
+        now = self._monotonic()
         due = sorted(mark for mark, at in self._due.items() if at <= now)
         for mark in due:
             self._due[mark] = now + mark[1]
@@ -122,10 +123,10 @@ class Execution:
             engine.settings.batch_max, engine.settings.batch_bytes, engine.poison.suspect
         )
         handed: list[Message] = []
-        deadline = time.monotonic() + BATCH_SECONDS / 2
+        deadline = self._monotonic() + BATCH_SECONDS / 2
         for partition, messages in taken.items():
             for start in range(0, len(messages), CHUNK):
-                if time.monotonic() > deadline:
+                if self._monotonic() > deadline:
                     engine.buffers.put_back(messages[start:])
                     break
                 chunk = messages[start : start + CHUNK]
@@ -175,6 +176,7 @@ class Execution:
         output = dead_letter(self.engine.name, batch, message, reason)
         batch.sent(output)
         self.engine.produce(output)
+        failpoint("after_dead_letter")
 
     async def _tick(self, batch: PartitionBatch, every: float) -> None:
         before = (batch.mutations, batch.output_count)
@@ -201,6 +203,7 @@ class Execution:
                 writes = batch.writes.get(table.name)
                 if writes:
                     self._write_changelog(batch, table, writes)
+            failpoint("after_changelog")
             config = None if part.introduced else dict(self.engine.settings.describe)
             record = journal_record(batch, part, self.engine.boot, config)
             part.sequence, part.head, part.last_now = (
@@ -219,6 +222,7 @@ class Execution:
                     "",
                 )
             )
+            failpoint("after_journal")
 
     def _write_changelog(self, batch: PartitionBatch, table: Any, writes: dict[Any, Any]) -> None:
         topic = table.changelog_topic.get_topic_name()
@@ -251,6 +255,7 @@ class Execution:
                     table.store.commit(
                         partition, writes, table.store.delivered.pop(partition, None)
                     )
+                    failpoint("mid_store")
 
     async def judge(self, error: AgentFailed) -> None:
         """Decide what becomes of the record an agent failed on.

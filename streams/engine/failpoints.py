@@ -12,19 +12,34 @@ from streams.engine.errors import ConfigError
 
 VARIABLE = "FILLONCE_FAILPOINT"
 NAMES = (
+    "after_init",
     "after_assign",
     "during_restore",
+    "after_restore",
+    "after_poll",
     "after_begin",
     "mid_batch",
+    "after_dead_letter",
+    "after_barrier",
+    "after_changelog",
+    "after_journal",
     "before_flush",
     "after_flush",
     "after_offsets",
     "before_commit",
     "after_commit",
     "before_store",
+    "mid_store",
+    "after_store",
+    "before_abort",
+    "after_abort",
+    "before_recycle",
+    "after_recycle",
+    "idle_commit",
     "source_flushed",
     "source_committed",
 )
+"""In the order of the protocol: start, batch, commit, store, abort, the idle commit, sources."""
 
 
 class Failpoint:

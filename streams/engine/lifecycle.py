@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from secrets import token_hex
-from typing import Any
+from typing import Any, NoReturn
 
 from confluent_kafka.admin import AdminClient
 from mode import Service
 
 from streams.engine import declare, recovery
 from streams.engine.buffers import Buffers
-from streams.engine.client import Client, Watchdog, admin_client
+from streams.engine.client import Client, admin_client
 from streams.engine.delivery import Delivery
 from streams.engine.effects import AfterCommit
-from streams.engine.errors import EngineError, FencedError, SlotTakenError
+from streams.engine.errors import EngineError, Exit, FencedError, SlotTakenError
 from streams.engine.execution import Execution
+from streams.engine.failpoints import failpoint
 from streams.engine.journal import PartitionState
 from streams.engine.poison import Poison
 from streams.engine.sender import OutsideSender
+from streams.engine.settings import EngineSettings
 from streams.engine.transaction import Protocol, State
 
 log = logging.getLogger(__name__)
@@ -36,11 +33,13 @@ class Lifecycle(Service):
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(**options)
         self.app = app
-        self.settings = app.engine_settings
+        self.settings: EngineSettings = app.engine_settings
         self.name = app.conf.id
-        self.boot = token_hex(8)
+        runtime = self.settings.runtime
+        self._now = runtime.monotonic
+        self.boot = runtime.boot_id()
         self.protocol = Protocol()
-        self.watchdog = Watchdog()
+        self.watchdog = runtime.watchdog()
         self.client = Client(self.name, self.settings, self.watchdog)
         self.delivery = Delivery(list(app.agents.values()))
         self.buffers = Buffers()
@@ -55,12 +54,12 @@ class Lifecycle(Service):
         self.aborted_transactions = 0
         self.records_processed = 0
         self._epoch = -1
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
-        self._restorer = ThreadPoolExecutor(1, thread_name_prefix="restore")
+        self._thread = runtime.executor("kafka")
+        self._restorer = runtime.executor("restore")
         self._globals: recovery.GlobalReader | None = None
         self._effects: AfterCommit | None = None
         self._open = False
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._now()
         self._finished = asyncio.Event()
         self._admin: AdminClient | None = None
         self._sources: list[asyncio.Task[None]] = []
@@ -99,7 +98,7 @@ class Lifecycle(Service):
         await asyncio.wait_for(self._finished.wait(), timeout=25.0)
 
     async def _kafka(self, fun: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, fun, *args)
+        return await self._thread.run(fun, *args)
 
     async def _main(self) -> None:
         try:
@@ -111,34 +110,34 @@ class Lifecycle(Service):
         except asyncio.CancelledError:
             raise
         except SlotTakenError as error:
-            self._die(error, 70)
+            self._die(error, Exit.FENCED)
         except FencedError as error:
             await self._fenced(error)
         except EngineError as error:
             self._die(error, int(error.exit_code))
         except Exception as error:
             log.exception("the engine failed")
-            self._die(error, 1)
+            self._die(error, Exit.FAILED)
         finally:
             self._finished.set()
 
-    def _die(self, error: BaseException, code: int) -> None:
+    def _die(self, error: BaseException, code: int) -> NoReturn:
         log.critical("%s stops: %s (exit %d)", self.name, error, code)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code)
+        self.settings.runtime.exit(code)
 
     async def _fenced(self, error: BaseException) -> None:
         """Tell a lost slot from a time-out: the consumer knows within seconds whether another holds it."""
-        deadline = time.monotonic() + 5.0
-        while self.topics and time.monotonic() < deadline:
+        if not self.topics:
+            self._die(error, Exit.FENCED)
+        deadline = self._now() + 5.0
+        while self._now() < deadline:
             try:
                 await self._kafka(self.client.fetch, 0.2, 1)
             except FencedError as confirmed:
-                self._die(confirmed, 70)
+                self._die(confirmed, Exit.FENCED)
             if self.client.lost:
-                self._die(error, 70)
-        self._die(error, 75 if self.topics else 70)
+                self._die(error, Exit.FENCED)
+        self._die(error, Exit.RESTART)
 
     async def _connect(self) -> None:
         sources = [declare.Wanted(t, self._declared(t)) for t in self.topics]
@@ -157,6 +156,7 @@ class Lifecycle(Service):
             declare.ensure, sources, [*own, *globals_], self.settings
         )
         await self._kafka(self.client.open_producer)
+        failpoint("after_init")
         self._globals = recovery.GlobalReader(list(self.app.global_tables.values()), self.settings)
         await self._kafka(self._globals.load)
         if self.topics:
@@ -171,14 +171,14 @@ class Lifecycle(Service):
         try:
             await source.run()
         except FencedError as error:
-            self._die(error, 70)
+            self._die(error, Exit.FENCED)
         except EngineError as error:
             self._die(error, int(error.exit_code))
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("source %s failed", source.name)
-            self._die(error, 1)
+            self._die(error, Exit.FAILED)
 
     def _declared(self, name: str) -> int | None:
         for agent in self.app.agents.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +57,7 @@ class Engine(Lifecycle):
         fresh = not self._open
         self.ensure_open()
         options: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
-        deadline = time.monotonic() + 2.0
+        deadline = self._now() + 2.0
         while True:
             try:
                 self.client.producer.produce(
@@ -74,7 +73,7 @@ class Engine(Lifecycle):
                 raise end_of("produce", error) from error
             except BufferError:
                 self.client.producer.poll(0.05)
-                if time.monotonic() > deadline:
+                if self._now() > deadline:
                     raise AbortBatch("the producer's queue stayed full for 2 s") from None
             else:
                 break
@@ -110,6 +109,7 @@ class Engine(Lifecycle):
         await self._kafka_globals()
         ticks = self.execution.due_ticks()
         if self.buffers.count or ticks:
+            failpoint("after_poll")
             await self._batch(ticks)
         elif self._idle_due():
             await self._idle_commit()
@@ -122,8 +122,8 @@ class Engine(Lifecycle):
         """Wait for the other topics of the partitions in hand, while they have unread records."""
         if len(self.topics) == 1:
             return
-        deadline = time.monotonic() + CATCH_UP_SECONDS
-        while time.monotonic() < deadline and self.buffers.count < self.settings.batch_max:
+        deadline = self._now() + CATCH_UP_SECONDS
+        while self._now() < deadline and self.buffers.count < self.settings.batch_max:
             lagging = [
                 (topic, part.partition)
                 for part in self.parts.values()
@@ -152,7 +152,7 @@ class Engine(Lifecycle):
             part = self.parts.get(partition)
             if part is not None and position > part.positions.get(topic, 0):
                 part.positions[topic] = position
-                self._quiet_since = time.monotonic()
+                self._quiet_since = self._now()
 
     def _idle_due(self) -> bool:
         if self.buffers.count:
@@ -162,17 +162,18 @@ class Engine(Lifecycle):
     def _idle_wait(self) -> float | None:
         if not self._idle_due():
             return None
-        quiet = time.monotonic() - self._quiet_since
+        quiet = self._now() - self._quiet_since
         return max(self.settings.idle_commit_ms / 1000 - quiet, 0.001)
 
     async def _idle_commit(self) -> None:
         """Commit positions that have passed a marker, so that committed equals the last stable offset."""
-        if time.monotonic() - self._quiet_since < self.settings.idle_commit_ms / 1000:
+        if self._now() - self._quiet_since < self.settings.idle_commit_ms / 1000:
             return
         moved = [p for p in self.parts.values() if p.positions != p.committed]
         metadata = self.client.metadata()
         self.protocol.move(State.OPEN)
         self.ensure_open()
+        failpoint("idle_commit")
         try:
             await self._commit(moved, {}, metadata)
         except AbortBatch as error:
@@ -195,8 +196,8 @@ class Engine(Lifecycle):
         partitions = sorted({partition for _, partition in self.client.assigned})
         wanted = [(topic, partition) for topic in self.topics for partition in partitions]
         committed = await self._kafka(self.client.committed, wanted)
-        restoring = asyncio.get_running_loop().run_in_executor(
-            self._restorer, recovery.restore, self.tables, partitions, self.settings
+        restoring = asyncio.ensure_future(
+            self._restorer.run(recovery.restore, self.tables, partitions, self.settings)
         )
         while not restoring.done() and self.client.epoch == epoch:
             await self._kafka(self.client.fetch, 0.05, 1)
@@ -211,10 +212,11 @@ class Engine(Lifecycle):
             part.positions = {topic: starts[topic, partition] for topic in self.topics}
             part.committed = {topic: committed[topic, partition][0] for topic in self.topics}
         await self._kafka(self.client.start_at, [(t, p, o) for (t, p), o in starts.items()])
+        failpoint("after_restore")
         await self.delivery.restart()
         self.execution.reset_clocks(partitions)
         self.protocol.move(State.IDLE)
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._now()
         log.info(
             "%s owns partitions %s; %d changelog records restored", self.name, partitions, count
         )
@@ -257,6 +259,7 @@ class Engine(Lifecycle):
                     raise AbortBatch("a transaction was begun for nothing")
                 self.protocol.move(State.IDLE)
                 return
+            failpoint("after_barrier")
             self.execution.seal(live)
             for message in handed:
                 self.parts[message.partition].positions[message.topic] = message.offset + 1
@@ -298,9 +301,10 @@ class Engine(Lifecycle):
             part.committed = dict(part.positions)
         failpoint("before_store")
         self.execution.settle(live)
+        failpoint("after_store")
         for partition in sorted(live):
             self._after(live[partition])
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._now()
         if self.client.tainted:
             self.protocol.move(State.RECYCLING)
             await self._kafka(self.client.recycle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +12,13 @@ from streams.engine.client import admin_client, client_logger
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
 from streams.engine.messages import place_of, record_of
+from streams.engine.runtime import Runtime, SystemRuntime
 from streams.engine.settings import EngineSettings
 
 
 def plain_consumer(settings: EngineSettings, name: str) -> Consumer:
     """Return a consumer that joins no group and commits nothing."""
-    return Consumer(
+    consumer: Consumer = settings.runtime.consumer(
         {
             **settings.common(),
             "group.id": f"{name}-unused",
@@ -30,9 +30,12 @@ def plain_consumer(settings: EngineSettings, name: str) -> Consumer:
             "fetch.wait.max.ms": 50,
             "queued.min.messages": 100_000,
         },
-        logger=client_logger(name),
+        client_logger(name),
     )
+    return consumer
 
+
+SYSTEM = SystemRuntime()
 
 _NO_LEADER = frozenset(
     {
@@ -49,13 +52,14 @@ def log_ends(
     *,
     committed: bool = False,
     timeout: float = 15.0,
+    runtime: Runtime = SYSTEM,
 ) -> dict[tuple[str, int], int]:
     """Return the end of each partition: of the log, or the last stable offset where `committed`."""
     asked = {TopicPartition(t, p): OffsetSpec.latest() for t, p in partitions}
     if not asked:
         return {}
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    deadline = time.monotonic() + timeout
+    deadline = runtime.monotonic() + timeout
     while True:
         try:
             answers = admin.list_offsets(asked, isolation_level=level, request_timeout=timeout)
@@ -64,11 +68,11 @@ def log_ends(
             cause = error.args[0]
             # A topic that was created a moment ago has no leader yet.
             passing = cause.code() in _NO_LEADER or cause.retriable()
-            if not passing or time.monotonic() > deadline:
+            if not passing or runtime.monotonic() > deadline:
                 raise UnreachableError(
                     f"the ends of the logs are not to be had: {cause.str()}"
                 ) from error
-            time.sleep(0.05)
+            runtime.sleep(0.05)
 
 
 def read_until(
@@ -77,6 +81,7 @@ def read_until(
     ends: dict[tuple[str, int], int],
     take: Callable[[Message], Any],
     patience: float,
+    runtime: Runtime = SYSTEM,
 ) -> dict[tuple[str, int], int]:
     """Read partitions from `starts` until the position reaches `ends`: markers are no records.
 
@@ -90,7 +95,7 @@ def read_until(
     if not missing:
         return positions
     consumer.assign([TopicPartition(t, p, positions[t, p]) for t, p in sorted(missing)])
-    progress = time.monotonic()
+    progress = runtime.monotonic()
     while missing:
         for m in consumer.consume(5_000, 0.1):
             error = m.error()
@@ -107,10 +112,10 @@ def read_until(
                 positions[tp] = max(positions[tp], offset)
             else:
                 continue
-            progress = time.monotonic()
+            progress = runtime.monotonic()
             if positions[tp] >= ends[tp]:
                 missing.discard(tp)
-        if time.monotonic() - progress > patience:
+        if runtime.monotonic() - progress > patience:
             topic, partition = min(missing)
             raise UnreachableError(
                 f"{topic}[{partition}] stands at {positions[topic, partition]} of {ends[topic, partition]} for "

@@ -45,7 +45,7 @@ def restore(tables: list[Any], partitions: list[int], settings: EngineSettings) 
         failpoint("during_restore")
 
     try:
-        ends = log_ends(admin, wanted)
+        ends = log_ends(admin, wanted, runtime=settings.runtime)
         starts: dict[tuple[str, int], int] = {}
         for topic, partition in wanted:
             store = by_topic[topic].store
@@ -62,7 +62,7 @@ def restore(tables: list[Any], partitions: list[int], settings: EngineSettings) 
                 start = 0
             starts[topic, partition] = max(start, low)
         for (topic, partition), position in read_until(
-            consumer, starts, ends, take, PATIENCE_SECONDS
+            consumer, starts, ends, take, PATIENCE_SECONDS, settings.runtime
         ).items():
             by_topic[topic].store.positions[partition] = position
     finally:
@@ -92,11 +92,13 @@ class GlobalReader:
             for topic in self._by_topic
             for partition in admin.list_topics(topic, timeout=10.0).topics[topic].partitions
         ]
-        ends = log_ends(admin, partitions)
+        ends = log_ends(admin, partitions, runtime=self._settings.runtime)
         starts = dict.fromkeys(partitions, 0)
         for tp in partitions:
             starts[tp] = self._consumer.get_watermark_offsets(TopicPartition(*tp), timeout=10.0)[0]
-        positions = read_until(self._consumer, starts, ends, self._take, PATIENCE_SECONDS)
+        positions = read_until(
+            self._consumer, starts, ends, self._take, PATIENCE_SECONDS, self._settings.runtime
+        )
         self._consumer.assign([TopicPartition(t, p, o) for (t, p), o in positions.items()])
 
     def advance(self) -> None:

@@ -11,6 +11,7 @@ from streams.engine.clock import Clock, SystemClock
 from streams.engine.errors import ConfigError
 from streams.engine.journal import JournalCodec, JsonCodec
 from streams.engine.partitioner import PartitionKey, whole_key
+from streams.engine.runtime import Runtime, SystemRuntime
 
 BATCH_SECONDS = 5.0
 """From the begin of a batch to the barrier."""
@@ -20,9 +21,6 @@ TRANSACTION_SECONDS = 10.0
 """transaction.timeout.ms: the broker aborts a transaction older than this."""
 SESSION_SECONDS = 20.0
 """session.timeout.ms: a silent worker's partitions go to others after this."""
-CALL_GRACE_SECONDS = 5.0
-"""A client call that overruns its deadline by this cannot be cancelled: the process ends."""
-
 if not BATCH_SECONDS + COMMIT_SECONDS < TRANSACTION_SECONDS < SESSION_SECONDS:
     raise ConfigError("batch + commit < transaction time-out < session time-out does not hold")
 
@@ -86,6 +84,7 @@ class EngineSettings:
     topic_wait_seconds: float = 30.0
     partition_key: PartitionKey = whole_key
     clock: Clock = field(default_factory=SystemClock)
+    runtime: Runtime = field(default_factory=SystemRuntime)
     journal_codec: JournalCodec = field(default_factory=JsonCodec)
     describe: Mapping[str, Any] = field(default_factory=dict)
     client: Mapping[str, Any] = field(default_factory=dict)

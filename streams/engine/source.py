@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
@@ -35,28 +33,30 @@ class Source:
         self.transactions = 0
         self.finished = asyncio.Event()
         self._producer: Producer = None  # type: ignore[assignment]
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"source-{name}")
+        runtime = app.engine_settings.runtime
+        self._now = runtime.monotonic
+        self._thread = runtime.executor(f"source-{name}")
         self._counts: dict[str, int] = {}
 
     async def _call(self, fun: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, fun, *args)
+        return await self._thread.run(fun, *args)
 
     def _open(self) -> None:
         settings = self.app.engine_settings
-        self._producer = Producer(
+        self._producer = settings.runtime.producer(
             {
                 **settings.common(),
                 **PINNED_PRODUCER,
                 "transactional.id": f"{self.app.conf.id}-{self.name}",
             },
-            logger=client_logger(f"source {self.name}"),
+            client_logger(f"source {self.name}"),
         )
-        deadline = time.monotonic() + 30.0
+        deadline = self._now() + 30.0
         while True:
             try:
                 self._producer.init_transactions(10.0)
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > deadline:
+                if not error.args[0].retriable() or self._now() > deadline:
                     raise RestartError(f"source {self.name}: {error.args[0].str()}") from error
             else:
                 return
@@ -78,7 +78,8 @@ class Source:
         try:
             tp = (topic, partition)
             low, _ = consumer.get_watermark_offsets(TopicPartition(*tp), timeout=10.0)
-            read_until(consumer, {tp: low}, log_ends(admin, [tp]), take, 60.0)
+            ends = log_ends(admin, [tp], runtime=settings.runtime)
+            read_until(consumer, {tp: low}, ends, take, 60.0, settings.runtime)
         finally:
             consumer.close()
         if not found or found[0].value is None:
@@ -88,15 +89,15 @@ class Source:
     def _partitions(self, topic: str) -> int:
         if topic not in self._counts:
             admin = admin_client(self.app.engine_settings)
-            deadline = time.monotonic() + self.app.engine_settings.topic_wait_seconds
+            deadline = self._now() + self.app.engine_settings.topic_wait_seconds
             while True:
                 found = admin.list_topics(topic, timeout=10.0).topics.get(topic)
                 if found is not None and found.error is None and found.partitions:
                     self._counts[topic] = len(found.partitions)
                     break
-                if time.monotonic() > deadline:
+                if self._now() > deadline:
                     raise EngineError(f"source {self.name}: topic {topic} is not there")
-                time.sleep(0.2)
+                self.app.engine_settings.runtime.sleep(0.2)
         return self._counts[topic]
 
     def _send(self, records: list[Any], cursor: Any) -> None:
@@ -110,12 +111,12 @@ class Source:
             if self._producer.flush(COMMIT_SECONDS):
                 raise AbortBatch("records were not delivered in time")
             failpoint("source_flushed")
-            deadline = time.monotonic() + COMMIT_SECONDS
+            deadline = self._now() + COMMIT_SECONDS
             while True:
                 try:
-                    self._producer.commit_transaction(max(deadline - time.monotonic(), 0.1))
+                    self._producer.commit_transaction(max(deadline - self._now(), 0.1))
                 except KafkaException as error:
-                    if not error.args[0].retriable() or time.monotonic() > deadline:
+                    if not error.args[0].retriable() or self._now() > deadline:
                         raise
                 else:
                     break
