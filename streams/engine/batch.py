@@ -2,74 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from struct import pack
 from typing import Any
 
+from streams.engine.digest import TOPIC, Digest, segments
 from streams.engine.event import Message, from_micros
 
-TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
-"""Headers left out of digests and comparison, by name: they differ at each run."""
-
-
-def record_bytes(
-    place: bytes,
-    key: bytes | None,
-    value: bytes | None,
-    headers: list[tuple[str, bytes | None]] | None,
-) -> bytes:
-    """Return one unambiguous byte string of a record: each part with its length, -1 for null."""
-    parts = [pack(">i", len(place)), place]
-    for part in (key, value):
-        if part is None:
-            parts.append(b"\xff\xff\xff\xff")
-        else:
-            parts += (pack(">i", len(part)), part)
-    for name, content in headers or ():
-        if name in TRACE_HEADERS:
-            continue
-        named = name.encode()
-        parts += (pack(">i", len(named)), named)
-        if content is None:
-            parts.append(b"\xff\xff\xff\xff")
-        else:
-            parts += (pack(">i", len(content)), content)
-    return b"".join(parts)
-
-
-class Output:
-    """One record to be sent: the bytes, and where to."""
-
-    __slots__ = ("cause", "headers", "key", "partition", "timestamp_ms", "topic", "value")
-
-    def __init__(
-        self,
-        topic: str,
-        partition: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: list[tuple[str, bytes | None]],
-        timestamp_ms: int,
-        cause: str,
-    ) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.key = key
-        self.value = value
-        self.headers = headers
-        self.timestamp_ms = timestamp_ms
-        self.cause = cause
-
-    def digest_bytes(self) -> bytes:
-        """Return what the outputs' digest takes of it."""
-        return record_bytes(
-            f"{self.topic}[{self.partition}]{self.timestamp_ms}".encode(),
-            self.key,
-            self.value,
-            self.headers,
-        )
+Output = tuple[str, int, bytes | None, bytes | None, list[tuple[str, bytes | None]], int]
+"""One record sent: topic, partition (-1: that of its key), key, value, headers, time stamp in ms."""
 
 
 class PartitionBatch:
@@ -90,6 +31,7 @@ class PartitionBatch:
         self.partition = partition
         self.sequence = sequence
         self.now_micros = now_micros
+        self.now_millis = now_micros // 1000
         self.now: datetime = from_micros(now_micros)
         self.runs: list[list[Any]] = []
         self.mentions: list[tuple[str, bytes, bytes | None]] = []
@@ -97,52 +39,57 @@ class PartitionBatch:
         self.scanned: dict[str, int] = {}
         self.writes: dict[str, dict[Any, Any]] = {}
         self.after_commit: list[tuple[str, Callable[[], Awaitable[Any]] | Awaitable[Any]]] = []
-        self.inputs = hashlib.sha256()
-        self.outputs = hashlib.sha256()
-        self.changelog = hashlib.sha256()
-        self.input_count = 0
-        self.output_count = 0
-        self.change_count = 0
+        self.sent: list[Output] = []
+        self.taken: list[Message] = []
+        self.changelog = Digest()
+        self.prefixes: dict[str, str] = {}
         self.mutations = 0
 
     @property
     def leaves_a_trace(self) -> bool:
         """Whether there is anything to commit: a clock tick alone leaves none."""
-        return bool(self.input_count or self.output_count or any(self.writes.values()))
+        return bool(self.taken or self.sent or any(self.writes.values()))
 
-    def take(self, message: Message, kind: str, reason: str = "") -> None:
-        """Note one input: it continues the newest run, or begins another."""
+    @property
+    def inputs(self) -> Digest:
+        """Digest of all that was handed out or went to the dead letters, in order."""
+        digest = Digest()
+        digest.inputs(self.taken)
+        return digest
+
+    @property
+    def outputs(self) -> Digest:
+        """Digest of all that was sent, in the order of its cause."""
+        digest = Digest()
+        digest.outputs(self.sent)
+        return digest
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Note records as inputs, in the order they are handed out: they continue the newest run, or begin one."""
         runs = self.runs
-        if kind == "records":
-            if runs and runs[-1][0] == "records" and runs[-1][1] == message.topic:
-                runs[-1][3] = message.offset
+        for topic, group in segments(messages, TOPIC):
+            if runs and runs[-1][0] == "records" and runs[-1][1] == topic:
+                runs[-1][3] = group[-1].offset
             else:
-                runs.append(["records", message.topic, message.offset, message.offset])
-        else:
-            runs.append([kind, message.topic, message.offset, reason])
-        self.input_count += 1
-        self.inputs.update(
-            record_bytes(
-                f"{message.topic}@{message.offset}@{message.timestamp_ms}".encode(),
-                message.key,
-                message.value,
-                message.headers,
-            )
-        )
+                runs.append(["records", topic, group[0].offset, group[-1].offset])
+        self.taken += messages
+
+    def bury(self, message: Message, reason: str) -> None:
+        """Note a record that goes to the dead letters: an input too, in a run of its own."""
+        self.runs.append(["dead", message.topic, message.offset, reason])
+        self.taken.append(message)
 
     def tick(self, every: float) -> None:
         """Note a clock tick; its time is the batch's `now`."""
         self.runs.append(["clock", every])
 
-    def sent(self, output: Output) -> None:
-        """Note one output, in the order of its cause."""
-        self.output_count += 1
-        self.outputs.update(output.digest_bytes())
-
-    def changed(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Note one changelog record; they are written in the order of table and key bytes."""
-        self.change_count += 1
-        self.changelog.update(record_bytes(topic.encode(), key, value, None))
+    def cause(self, message: Message, index: int) -> str:
+        """Return what caused an output: processor, source topic, partition and offset, index of the effect."""
+        topic = message.topic
+        prefix = self.prefixes.get(topic)
+        if prefix is None:
+            prefix = self.prefixes[topic] = f"{self.app_name}|{topic}|{self.partition}|"
+        return f"{prefix}{message.offset}|{index}"
 
     def table(self, name: str) -> dict[Any, Any]:
         """Return the overlay of one table: new value by key, DELETED for a tombstone."""

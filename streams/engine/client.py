@@ -107,7 +107,7 @@ class Client:
         self.producer: Producer = None  # type: ignore[assignment]
         self.consumer: Consumer = None  # type: ignore[assignment]
         self._faults = WireFaults()
-        self._faults_at_begin = 0
+        self._faults_at_open = 0
         self.error: EngineError | None = None
 
     # -- start and end
@@ -147,6 +147,7 @@ class Client:
                     ) from error
                 raise RestartError(f"init_transactions: {cause.str()}") from error
             else:
+                self._faults_at_open = self._faults.count
                 return
             finally:
                 self.watchdog.disarm("init_transactions")
@@ -168,11 +169,14 @@ class Client:
         )
 
     def close(self) -> None:
-        """Leave: a static member keeps its slot for the session time-out."""
+        """Leave: a static member keeps its slot for the session time-out. No transaction is open."""
         if self.consumer is not None:
             self.consumer.close()
-        if self.producer is not None:
-            self.producer.flush(5.0)
+        try:
+            if self.producer is not None:
+                self.producer.flush(5.0)
+        except KafkaException as error:
+            log.warning("at the end: %s", error.args[0].str())
 
     # -- rebalance: callbacks run inside poll and consume
 
@@ -291,7 +295,6 @@ class Client:
 
     def begin(self) -> None:
         """Begin a transaction; local, so it may be called from any thread."""
-        self._faults_at_begin = self._faults.count
         try:
             self.producer.begin_transaction()
         except KafkaException as error:
@@ -299,8 +302,13 @@ class Client:
 
     @property
     def tainted(self) -> bool:
-        """Whether the wire failed since begin: a delayed request could land in the next transaction."""
-        return self._faults.count != self._faults_at_begin
+        """Whether the wire failed since this producer was opened: a delayed request could land in the next transaction.
+
+        The client hands out its log lines only while it is polled, and nothing polls it after a commit:
+        a cut EndTxn, of all faults the worst one, would go unseen.
+        """
+        self.producer.poll(0)
+        return self._faults.count != self._faults_at_open
 
     def commit(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from streams.engine.errors import AbortBatch, AgentFailed, ConfigError, FencedError, RestartError
+from streams.engine.errors import AgentFailed, ConfigError, DeadEvent, EngineError
 from streams.engine.event import Event
 
 
@@ -69,7 +69,9 @@ class Delivery:
             await stream.hand(events)
         except asyncio.CancelledError:
             raise
-        except (AbortBatch, FencedError, RestartError):
-            raise  # the client failed while the agent sent: no record is to blame
+        except DeadEvent as error:
+            raise AgentFailed(agent.name, stream.current_event, error) from error
+        except EngineError:
+            raise  # the engine failed while the agent sent: no record is to blame
         except Exception as error:
             raise AgentFailed(agent.name, stream.current_event, error) from error

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.engine.batch import Output, PartitionBatch
-from streams.engine.errors import AgentFailed, ConfigError, EngineError
+from streams.engine.decoding import Decoder, decoders_of
+from streams.engine.errors import AgentFailed, EngineError
 from streams.engine.event import CLOCK, ClockTick, Event, Message
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import journal_record
@@ -18,31 +19,13 @@ from streams.engine.store.memory import DELETED
 
 log = logging.getLogger(__name__)
 
-CHUNK = 500
+CHUNK = 1_000
 """Records handed out before the batch's age is looked at again."""
 
 
 def tick_message(partition: int, sequence: int, every: float, now_micros: int) -> Message:
     """Return the pseudo record of a clock tick: its offset is the journal's sequence."""
     return Message(f"{CLOCK}/{every:g}", partition, sequence, now_micros // 1000, None, None, None)
-
-
-def loaders_of(app: Any) -> dict[str, Any]:
-    """Return by topic the schema its records are read with.
-
-    Raises:
-        ConfigError: two agents read one topic with different schemas.
-    """
-    found: dict[str, Any] = {}
-    for agent in app.agents.values():
-        if agent.clock is not None:
-            continue
-        for topic in agent.input_topics:
-            channel = agent.channel
-            if topic in found and type(found[topic].schema) is not type(channel.schema):
-                raise ConfigError(f"{topic} is read with two schemas by the agents of one app")
-            found[topic] = channel
-    return found
 
 
 class Execution:
@@ -52,12 +35,12 @@ class Execution:
         self.engine = engine
         self.app = engine.app
         self._monotonic = engine.settings.runtime.monotonic
-        self._channels: dict[str, Any] = {}
+        self._decoders: dict[str, Decoder] = {}
         self._due: dict[tuple[int, float], float] = {}
 
     def prepare(self) -> None:
         """Look up how each topic is read."""
-        self._channels = loaders_of(self.app)
+        self._decoders = decoders_of(self.app)
 
     # -- clock
 
@@ -138,51 +121,46 @@ class Execution:
         return handed
 
     async def _hand_out(self, batch: PartitionBatch, messages: list[Message]) -> None:
+        poison = self.engine.poison
+        decoders = self._decoders
+        watched = bool(poison)
         events: list[Event] = []
         for message in messages:
-            verdict = self.engine.poison.verdict(message)
+            verdict = poison.verdict(message) if watched else None
             if verdict is None:
-                channel = self._channels[message.topic]
                 try:
-                    value = channel.schema.loads_value(
-                        self.app, message, serializer=channel.value_serializer
-                    )
-                    key = channel.schema.loads_key(
-                        self.app, message, serializer=channel.key_serializer
-                    )
+                    events.append(decoders[message.topic].event(message, batch))
                 except Exception as error:
                     if str(getattr(error, "disposition", "")).endswith("RETRY"):
-                        raise AgentFailed(
-                            "codec", Event(self.app, None, None, message, batch), error
-                        ) from error
+                        event = Event(self.app, None, None, message, batch)
+                        raise AgentFailed("codec", event, error) from error
                     verdict = f"{type(error).__name__}: {error}"[:500]
                 else:
-                    batch.take(message, "records")
-                    events.append(Event(self.app, key, value, message, batch))
                     continue
-            if events:
-                await self.engine.delivery.run(events)
-                events = []
+            await self._deliver(batch, events)
+            events = []
             self.dead_letter(batch, message, verdict)
+        await self._deliver(batch, events)
+
+    async def _deliver(self, batch: PartitionBatch, events: list[Event]) -> None:
         if events:
+            batch.take([event.message for event in events])
             await self.engine.delivery.run(events)
 
     def dead_letter(self, batch: PartitionBatch, message: Message, reason: str) -> None:
         """Send a record to the dead letters of its topic, in the same transaction."""
-        batch.take(message, "dead", reason)
+        batch.bury(message, reason)
         log.error(
             "dead letter: %s[%d]@%d: %s", message.topic, message.partition, message.offset, reason
         )
-        output = dead_letter(self.engine.name, batch, message, reason)
-        batch.sent(output)
-        self.engine.produce(output)
+        self.engine.produce(*dead_letter(self.engine.name, batch, message, reason))
         failpoint("after_dead_letter")
 
     async def _tick(self, batch: PartitionBatch, every: float) -> None:
-        before = (batch.mutations, batch.output_count)
+        before = (batch.mutations, len(batch.sent))
         batch.tick(every)
         await self.engine.delivery.run([tick_event(self.app, batch, every)])
-        if before == (batch.mutations, batch.output_count):
+        if before == (batch.mutations, len(batch.sent)):
             batch.runs.pop()
 
     def who(self) -> str:
@@ -212,27 +190,22 @@ class Execution:
                 batch.now_micros,
             )
             self.engine.produce(
-                Output(
-                    self.engine.journal_topic,
-                    partition,
-                    str(partition).encode(),
-                    self.engine.settings.journal_codec.encode(record),
-                    [],
-                    batch.now_micros // 1000,
-                    "",
-                )
+                self.engine.journal_topic,
+                partition,
+                str(partition).encode(),
+                self.engine.settings.journal_codec.encode(record),
+                None,
+                batch.now_millis,
             )
             failpoint("after_journal")
 
     def _write_changelog(self, batch: PartitionBatch, table: Any, writes: dict[Any, Any]) -> None:
         topic = table.changelog_topic.get_topic_name()
         rows = changelog_rows(table, writes)
-        for index, (key, value) in enumerate(rows):
-            batch.changed(topic, key, value)
-            done = self._noting(table, batch.partition) if index == len(rows) - 1 else None
-            self.engine.produce(
-                Output(topic, batch.partition, key, value, [], batch.now_micros // 1000, ""), done
-            )
+        batch.changelog.changes(topic, rows)
+        self.engine.produce_all(
+            topic, batch.partition, rows, batch.now_millis, self._noting(table, batch.partition)
+        )
 
     @staticmethod
     def _noting(table: Any, partition: int) -> Callable[[Any, Any], None]:
@@ -290,26 +263,16 @@ def tick_event(app: Any, batch: PartitionBatch, every: float) -> Event:
 
 
 def dead_letter(app_name: str, batch: PartitionBatch, message: Message, reason: str) -> Output:
-    """Return the dead letter of a record: its bytes as they were, the facts in headers."""
-    cause = f"{app_name}|{message.topic}|{message.partition}|{message.offset}|0"
+    """Return the dead letter of a record, sent in a batch: its bytes as they were, the facts in headers."""
     headers = dead_letter_headers(app_name, message, reason)
-    headers.append(("cause", cause.encode()))
-    return Output(
-        f"{message.topic}.dlq",
-        message.partition,
-        message.key,
-        message.value,
-        headers,
-        batch.now_micros // 1000,
-        cause,
-    )
+    headers.append(("cause", batch.cause(message, 0).encode()))
+    topic = f"{message.topic}.dlq"
+    output = (topic, message.partition, message.key, message.value, headers, batch.now_millis)
+    batch.sent.append(output)
+    return output
 
 
 def changelog_rows(table: Any, writes: dict[Any, Any]) -> list[tuple[bytes, bytes | None]]:
-    """Return a table's writes as changelog records in the order of key bytes."""
-    rows = [
-        (table.dump_key(key), None if value is DELETED else table.dump_value(value))
-        for key, value in writes.items()
-    ]
-    rows.sort(key=lambda row: row[0])
-    return rows
+    """Return a table's writes as changelog records, in the order in which their keys were first written."""
+    key, value = table.dump_key, table.dump_value
+    return [(key(k), None if v is DELETED else value(v)) for k, v in writes.items()]

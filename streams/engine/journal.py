@@ -98,11 +98,11 @@ def journal_record(
             for table, key, value in batch.mentions
         ],
         "inputs": batch.inputs.hexdigest(),
-        "input_count": batch.input_count,
+        "input_count": len(batch.taken),
         "outputs": batch.outputs.hexdigest(),
-        "output_count": batch.output_count,
+        "output_count": len(batch.sent),
         "changelog": batch.changelog.hexdigest(),
-        "change_count": batch.change_count,
+        "change_count": batch.changelog.count,
     }
     if config is not None:
         record["config"] = config

@@ -15,7 +15,7 @@ from streams.engine.buffers import Buffers
 from streams.engine.client import Client, admin_client
 from streams.engine.delivery import Delivery
 from streams.engine.effects import AfterCommit
-from streams.engine.errors import EngineError, Exit, FencedError, SlotTakenError
+from streams.engine.errors import ConfigError, EngineError, Exit, FencedError, SlotTakenError
 from streams.engine.execution import Execution
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import PartitionState
@@ -75,7 +75,9 @@ class Lifecycle(Service):
                 self._admin = admin_client(self.settings)
             found = declare.partition_counts(self._admin, {topic})
             if topic not in found:
-                raise EngineError(f"topic {topic} is not there")
+                raise ConfigError(
+                    f"topic {topic} is not there, and an agent sends to it: create it first"
+                )
             count = self.counts[topic] = found[topic]
         return count
 

@@ -27,21 +27,32 @@ def output_of(
     partition: int | None,
     headers: list[tuple[str, bytes | None]],
     timestamp_ms: int | None,
-    count: Callable[[str], int],
-    settings: EngineSettings,
+    place: Callable[[str, bytes], int],
 ) -> Output:
-    """Return an event's output with its cause: processor, source position, index of the effect."""
-    m = event.message
+    """Return an event's output with its cause: processor, source position, index of the effect.
+
+    Args:
+        event: what the agent has in hand; counts its effects.
+        topic: where to.
+        key: its bytes.
+        value: its bytes; None is a tombstone.
+        partition: None is that of the key.
+        headers: taken over: the cause is added to this list.
+        timestamp_ms: None is the batch's `now`.
+        place: the partition of a key, or -1 where the client is to compute it.
+    """
     batch = event.batch
-    cause = f"{batch.app_name}|{m.topic}|{m.partition}|{m.offset}|{event.effects}"
-    event.effects += 1
+    effect = event.effects
+    event.effects = effect + 1
     if partition is None:
         if key is None:
             raise ValueError(f"{topic}: a record needs a key or a partition")
-        partition = partition_of(settings.partition_key(key), count(topic))
-    headers.append(("cause", cause.encode()))
-    stamp = batch.now_micros // 1000 if timestamp_ms is None else timestamp_ms
-    return Output(topic, partition, key, value, headers, stamp, cause)
+        partition = place(topic, key)
+    headers.append(("cause", batch.cause(event.message, effect).encode()))
+    stamp = batch.now_millis if timestamp_ms is None else timestamp_ms
+    output = (topic, partition, key, value, headers, stamp)
+    batch.sent.append(output)
+    return output
 
 
 class OutsideSender:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
@@ -12,7 +11,7 @@ from faust.streams import _current_event as faust_current_event
 from mode.utils.futures import maybe_async
 
 from streams.engine.errors import ConfigError
-from streams.engine.event import Event, current
+from streams.engine.event import Event, current, current_event
 
 
 class Stream(faust.Stream):
@@ -52,21 +51,23 @@ class Stream(faust.Stream):
         self._wanted = asyncio.get_running_loop().create_future()
         return await self._wanted
 
-    async def _iterate(self) -> AsyncIterator[Event]:
+    async def _iterate(self, *, values: bool) -> AsyncIterator[Any]:
+        """Yield event after event: one generator, because each level would cost on every record."""
+        enter = current.set
+        faust_current_event.set(current_event)  # type: ignore[arg-type] # called as Faust calls its weak reference
         while True:
             for event in await self._next_run():
                 self.current_event = event  # type: ignore[assignment]
-                current.set(event)
-                faust_current_event.set(weakref.ref(event))  # type: ignore[arg-type]
+                enter(event)
                 if self._processors and not await self._process(event):
                     event.alive = False
                     continue
                 try:
-                    yield event
+                    yield event.value if values else event
                 finally:
                     event.alive = False
             self.current_event = None
-            current.set(None)
+            enter(None)
 
     async def _process(self, event: Event) -> bool:
         """Run `filter` and other processors; false where one of them skips the event."""
@@ -79,14 +80,12 @@ class Stream(faust.Stream):
         event.value = value
         return True
 
-    async def events(self) -> AsyncIterator[Event]:  # type: ignore[override]
+    def events(self) -> AsyncIterator[Event]:  # type: ignore[override]
         """Iterate over the stream as events."""
-        async for event in self._iterate():
-            yield event
+        return self._iterate(values=False)
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        async for event in self._iterate():
-            yield event.value
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._iterate(values=True)
 
     def _refuse(self, what: str) -> NoReturn:
         raise ConfigError(

@@ -31,12 +31,16 @@ _SCALARS = (
     type(None),
 )
 _checked: set[type] = set()
+_PLAIN = frozenset(
+    {str, bytes, int, float, bool, Decimal, datetime, date, timedelta, UUID, type(None)}
+)
+"""The types of most values, asked first: a look into a set costs a third of `isinstance`."""
 
 
 def require_immutable(value: Any) -> None:
     """Raise TypeError unless nothing can change `value` behind the table's back."""
     kind = type(value)
-    if kind in _checked or isinstance(value, _SCALARS):
+    if kind in _PLAIN or kind in _checked or isinstance(value, _SCALARS):
         return
     if kind in (tuple, frozenset):
         for item in value:
@@ -89,7 +93,7 @@ class Table(FaustTable):
 
     def dump_value(self, value: Any) -> bytes:
         """Return the value's bytes, by the table's schema."""
-        data: bytes = self._topic.encode(None, value)[1]
+        data: bytes = self._topic.dump_value(value)
         return data
 
     def load_value(self, data: bytes) -> Any:

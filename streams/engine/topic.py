@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 
+from streams.engine.decoding import serializer_of
 from streams.engine.event import current_event
 
 
@@ -35,6 +36,10 @@ def header_list(headers: Any) -> list[tuple[str, bytes | None]]:
 
 class Topic(faust.Topic):
     """A Faust topic whose sends belong to the transaction of the event in hand."""
+
+    _sent_to: str = ""
+    _bytes_pass: bool = False
+    _raw_key: bool = False
 
     async def send(
         self,
@@ -65,20 +70,49 @@ class Topic(faust.Topic):
             DeadEvent: the event in hand is over.
             ValueError: neither key nor partition is given.
         """
-        data_key, data_value, pairs = self.encode(
-            key, value, headers, schema, key_serializer, value_serializer
-        )
-        stamp = None if timestamp is None else round(timestamp * 1000)
         event = current_event()
         engine: Any = self.app.engine  # type: ignore[attr-defined]
-        if event is None:
-            return await engine.send_outside(
-                self.get_topic_name(), data_key, data_value, partition, pairs, stamp
+        name = self._sent_to or self._name_it()
+        if (
+            headers is None
+            and schema is None
+            and value_serializer is None
+            and key_serializer is None
+        ):
+            data_key, data_value = self.dump_key(key), self.dump_value(value)
+            pairs: list[tuple[str, bytes | None]] = []
+        else:
+            data_key, data_value, pairs = self.encode(
+                key, value, headers, schema, key_serializer, value_serializer
             )
-        engine.send_inside(
-            event, self.get_topic_name(), data_key, data_value, partition, pairs, stamp
-        )
+        stamp = None if timestamp is None else round(timestamp * 1000)
+        if event is None:
+            return await engine.send_outside(name, data_key, data_value, partition, pairs, stamp)
+        engine.send_inside(event, name, data_key, data_value, partition, pairs, stamp)
         return _SENT
+
+    def _name_it(self) -> str:
+        self._sent_to = name = self.get_topic_name()
+        plain = type(self.schema) is faust.Schema
+        self._bytes_pass = plain  # Faust leaves bytes as they are, whatever the serializer
+        self._raw_key = plain and serializer_of(self, "key") == "raw"
+        return name
+
+    def dump_key(self, key: Any) -> bytes | None:
+        """Return a key's bytes, by the topic's schema."""
+        if key is None or type(key) is bytes:
+            return key
+        if self._raw_key and type(key) is str:
+            return key.encode()
+        return self.encode(key, None)[0]
+
+    def dump_value(self, value: Any) -> bytes | None:
+        """Return a value's bytes, by the topic's schema."""
+        if not self._sent_to:
+            self._name_it()
+        if value is None or (self._bytes_pass and type(value) is bytes):
+            return value
+        return self.encode(None, value)[1]
 
     def encode(
         self,

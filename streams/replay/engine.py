@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from streams.engine.batch import Output, PartitionBatch
 from streams.engine.client import admin_client
 from streams.engine.declare import partition_counts
+from streams.engine.decoding import decoders_of
 from streams.engine.delivery import Delivery
 from streams.engine.effects import discard
 from streams.engine.errors import EngineError
 from streams.engine.event import Event, Message
-from streams.engine.execution import changelog_rows, dead_letter, loaders_of, tick_event
+from streams.engine.execution import changelog_rows, dead_letter, tick_event
+from streams.engine.partitioner import partition_of, whole_key
 from streams.engine.sender import output_of
+
+
+class Derived(NamedTuple):
+    """One output that a replay derived: what was committed for the same cause must equal it."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    timestamp_ms: int
+
+    @property
+    def cause(self) -> str:
+        """What it answers: the last header, which the engine adds."""
+        return (self.headers[-1][1] or b"").decode()
 
 
 class ReplayEngine:
@@ -27,8 +45,8 @@ class ReplayEngine:
         self.name = app.conf.id
         self.delivery = Delivery(list(app.agents.values()))
         self.tables = sorted(app.tables.values(), key=lambda table: table.name)
-        self.captured: list[Output] = []
-        self._channels = loaders_of(app)
+        self._by_whole_key = self.settings.partition_key is whole_key
+        self._decoders = decoders_of(app)
         self._counts: dict[str, int] = {}
         self._admin = admin_client(self.settings)
         app.engine = self
@@ -64,14 +82,31 @@ class ReplayEngine:
             self._counts.update(found)
         return self._counts[topic]
 
-    def send_inside(self, event: Event, topic: str, *parts: Any) -> None:
-        """Keep an output."""
-        key, value, partition, headers, stamp = parts
-        output = output_of(
-            event, topic, key, value, partition, headers, stamp, self.count_of, self.settings
-        )
-        event.batch.sent(output)
-        self.captured.append(output)
+    def send_inside(
+        self,
+        event: Event,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: list[tuple[str, bytes | None]],
+        timestamp_ms: int | None,
+    ) -> None:
+        """Keep an output: the batch has it."""
+        output_of(event, topic, key, value, partition, headers, timestamp_ms, self.place)
+
+    def place(self, topic: str, key: bytes) -> int:
+        """Return what the live engine notes as the partition of a key."""
+        if self._by_whole_key:
+            return -1
+        return partition_of(self.settings.partition_key(key), self.count_of(topic))
+
+    def derived(self, output: Output) -> Derived:
+        """Return an output with the partition that the client gives it."""
+        topic, partition, key, value, headers, stamp = output
+        if partition < 0:
+            partition = partition_of(key or b"", self.count_of(topic))
+        return Derived(topic, partition, key, value, headers, stamp)
 
     async def send_outside(self, topic: str, *_: Any) -> NoReturn:
         """Refuse: nothing leaves a replay."""
@@ -94,40 +129,33 @@ class ReplayEngine:
 
     async def run(
         self, batch: PartitionBatch, inputs: list[tuple[list[Any], list[Message]]]
-    ) -> list[Output]:
+    ) -> list[Derived]:
         """Process a journaled transaction: its runs, each with its records.
 
         Returns:
             What the agents sent, in the order of cause.
         """
-        self.captured = []
         for run, messages in inputs:
             if run[0] == "records":
+                batch.take(messages)
                 await self.delivery.run([self._event(batch, m) for m in messages])
             elif run[0] == "dead":
-                batch.take(messages[0], "dead", run[3])
-                output = dead_letter(self.name, batch, messages[0], run[3])
-                batch.sent(output)
-                self.captured.append(output)
+                batch.bury(messages[0], run[3])
+                dead_letter(self.name, batch, messages[0], run[3])
             else:
                 batch.tick(run[1])
                 await self.delivery.run([tick_event(self.app, batch, run[1])])
         discard(batch.after_commit)
         self._settle(batch)
-        return self.captured
+        return [self.derived(output) for output in batch.sent]
 
     def _event(self, batch: PartitionBatch, message: Message) -> Event:
-        channel = self._channels[message.topic]
-        batch.take(message, "records")
-        value = channel.schema.loads_value(self.app, message, serializer=channel.value_serializer)
-        key = channel.schema.loads_key(self.app, message, serializer=channel.key_serializer)
-        return Event(self.app, key, value, message, batch)
+        return self._decoders[message.topic].event(message, batch)
 
     def _settle(self, batch: PartitionBatch) -> None:
         for table in self.tables:
             writes = batch.writes.get(table.name)
             if writes:
                 topic = table.changelog_topic.get_topic_name()
-                for key, value in changelog_rows(table, writes):
-                    batch.changed(topic, key, value)
+                batch.changelog.changes(topic, changelog_rows(table, writes))
                 table.store.commit(batch.partition, writes, None)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
-from streams.engine.batch import TRACE_HEADERS, Output, PartitionBatch
+from streams.engine.batch import PartitionBatch
+from streams.engine.digest import TRACE_HEADERS
 from streams.engine.errors import AgentFailed, ConfigError
 from streams.engine.event import CLOCK
 from streams.engine.journal import GENESIS, head_of
-from streams.replay.engine import ReplayEngine
+from streams.replay.engine import Derived, ReplayEngine
 from streams.replay.history import (
     Committed,
     ForwardLog,
@@ -216,22 +217,17 @@ class Verifier:
                 "no error",
                 str(error.cause),
             )
-        if batch.inputs.hexdigest() != record["inputs"]:
+        inputs_digest = batch.inputs.hexdigest()
+        if inputs_digest != record["inputs"]:
             self._diverge(
-                partition,
-                record,
-                "inputs",
-                "",
-                "digest",
-                record["inputs"],
-                batch.inputs.hexdigest(),
+                partition, record, "inputs", "", "digest", record["inputs"], inputs_digest
             )
-        self.report.sealed += batch.input_count
+        self.report.sealed += len(batch.taken)
         for output in derived:
             self._compare(partition, record, output)
         for kind, count, digest in (
-            ("outputs", batch.output_count, batch.outputs),
-            ("changelog", batch.change_count, batch.changelog),
+            ("outputs", len(batch.sent), batch.outputs),
+            ("changelog", batch.changelog.count, batch.changelog),
         ):
             counted = record["output_count" if kind == "outputs" else "change_count"]
             if count != counted:
@@ -241,7 +237,7 @@ class Verifier:
                     partition, record, kind, "", "digest", record[kind], digest.hexdigest()
                 )
 
-    def _compare(self, partition: int, record: dict[str, Any], output: Output) -> None:
+    def _compare(self, partition: int, record: dict[str, Any], output: Derived) -> None:
         committed = self.outputs.of(output.topic).pop(output.cause, None)
         if committed is None:
             if output.topic in self._compacted_topics():
@@ -265,7 +261,7 @@ class Verifier:
     def _compacted_topics(self) -> set[str]:
         return set(self.app.engine_settings.describe.get("compacted_topics", ()))
 
-    def _fields(self, output: Output, committed: Committed) -> list[tuple[str, str, str]]:
+    def _fields(self, output: Derived, committed: Committed) -> list[tuple[str, str, str]]:
         fields = [
             ("partition", str(committed.partition), str(output.partition)),
             ("key", _text(committed.key), _text(output.key)),

@@ -11,7 +11,7 @@ from tests.unit.engine_tools import message
 
 def record(state: PartitionState, value: bytes) -> dict[str, object]:
     batch = PartitionBatch("unit", 0, state.sequence + 1, 5)
-    batch.take(message(value=value), "records")
+    batch.take([message(value=value)])
     return journal_record(batch, state, "boot", None)
 
 

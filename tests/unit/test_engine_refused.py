@@ -116,7 +116,7 @@ def test_two_schemas_on_one_topic_are_refused() -> None:
     """Agents of one app read a topic in one way."""
     import faust
 
-    from streams.engine.execution import loaders_of
+    from streams.engine.decoding import decoders_of
 
     class Other(faust.Schema):  # type: ignore[type-arg]
         """Another way to read."""
@@ -125,4 +125,4 @@ def test_two_schemas_on_one_topic_are_refused() -> None:
     app.agent(app.topic("in", **RAW), name="a")(idle)
     app.agent(app.topic("in", schema=Other()), name="b")(idle)
     with pytest.raises(ConfigError, match="two schemas"):
-        loaders_of(app)
+        decoders_of(app)
