@@ -45,39 +45,73 @@ class Buffers:
         return sorted(p for p, topics in self._by_partition.items() if any(topics.values()))
 
     def take(
-        self, limit: int, size_limit: int, alone: Callable[[Message], bool]
+        self, limit: int, size_limit: int, alone: Callable[[Message], bool] | None
     ) -> dict[int, list[Message]]:
         """Take the next batch: per partition a merge of the topics' heads by time, then topic.
 
         Args:
             limit: most records.
             size_limit: most bytes of keys and values.
-            alone: whether a record is to be in a batch of its own.
+            alone: whether a record is to be in a batch of its own; None where none is.
         """
         batch: dict[int, list[Message]] = {}
         taken = size = 0
         for partition in self.partitions():
-            queues = self._by_partition[partition]
-            rows = batch.setdefault(partition, [])
-            while taken < limit and size < size_limit:
-                heads = [q for q in queues.values() if q]
-                if not heads:
-                    break
-                queue = (
-                    min(heads, key=lambda q: (q[0].timestamp_ms, q[0].topic))
-                    if len(heads) > 1
-                    else heads[0]
-                )
-                if alone(queue[0]):
-                    if taken:
-                        break
-                    rows.append(queue.popleft())
-                    self.count -= 1
-                    return batch
-                rows.append(queue.popleft())
-                taken += 1
-                size += rows[-1].size
-                self.count -= 1
-            if not rows:
-                del batch[partition]
+            queues = [queue for queue in self._by_partition[partition].values() if queue]
+            if len(queues) == 1 and alone is None:
+                rows = self._take_plainly(queues[0], limit - taken, size_limit - size)
+            else:
+                rows, single = self._merge(queues, limit - taken, size_limit - size, alone, taken)
+                if single:
+                    return {partition: rows}
+            if rows:
+                batch[partition] = rows
+                taken += len(rows)
+                size += sum([m.size for m in rows])
+                self.count -= len(rows)
+            if taken >= limit or size >= size_limit:
+                break
         return batch
+
+    @staticmethod
+    def _take_plainly(queue: deque[Message], limit: int, size_limit: int) -> list[Message]:
+        """Take from one topic: nothing is to be compared."""
+        pop = queue.popleft
+        rows = [pop() for _ in range(min(limit, len(queue)))]
+        if sum([m.size for m in rows]) > size_limit:
+            size = 0
+            for index, m in enumerate(rows):
+                size += m.size
+                if size >= size_limit:
+                    queue.extendleft(reversed(rows[index + 1 :]))
+                    return rows[: index + 1]
+        return rows
+
+    def _merge(
+        self,
+        queues: list[deque[Message]],
+        limit: int,
+        size_limit: int,
+        alone: Callable[[Message], bool] | None,
+        taken: int,
+    ) -> tuple[list[Message], bool]:
+        """Take from several topics, the oldest head first; true when the one row is to be alone."""
+        rows: list[Message] = []
+        size = 0
+        while len(rows) < limit and size < size_limit and queues:
+            queue = min(queues, key=_age_of_head) if len(queues) > 1 else queues[0]
+            if alone is not None and alone(queue[0]):
+                if taken or rows:
+                    break
+                self.count -= 1
+                return [queue.popleft()], True
+            rows.append(queue.popleft())
+            size += rows[-1].size
+            if not queue:
+                queues.remove(queue)
+        return rows, False
+
+
+def _age_of_head(queue: deque[Message]) -> tuple[int, str]:
+    head = queue[0]
+    return head.timestamp_ms, head.topic

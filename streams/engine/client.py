@@ -21,7 +21,7 @@ from streams.engine.errors import (
 )
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
-from streams.engine.messages import place_of, record_of
+from streams.engine.messages import place_of
 from streams.engine.runtime import Watchdog
 from streams.engine.settings import PINNED_CONSUMER, PINNED_PRODUCER, EngineSettings
 
@@ -220,13 +220,23 @@ class Client:
             raise self.error
         if first is None:
             return [], []
+        epoch = self.epoch
         records: list[Message] = []
         ends: list[tuple[str, int, int]] = []
-        epoch = self.epoch
         for m in [first, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]:
             error = m.error()
             if error is None:
-                records.append(record_of(m))
+                records.append(
+                    Message(
+                        m.topic(),
+                        m.partition(),
+                        m.offset(),
+                        m.timestamp()[1],
+                        m.key(),
+                        m.value(),
+                        m.headers(),
+                    )
+                )
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 ends.append(place_of(m))
             else:

@@ -62,6 +62,20 @@ class Decoder:
             self._app, message, serializer=self._channel.value_serializer
         )
 
+    def plain(self, messages: list[Message], batch: Any) -> list[Event] | None:
+        """Return events whose keys and values are the bytes themselves; None where one is to be decoded."""
+        if self._value_type is not bytes or self._key_type not in (bytes, str):
+            return None
+        keys: list[Any] = [m.key for m in messages]
+        if None in keys or not all([m.value is not None for m in messages]):  # noqa: C419 - a list is quicker here
+            return None
+        if self._key_type is str:
+            if not b"".join(keys).isascii():
+                return None
+            keys = [key.decode() for key in keys]
+        app = self._app
+        return [Event(app, key, m.value, m, batch) for key, m in zip(keys, messages, strict=True)]
+
     def event(self, message: Message, batch: Any) -> Event:
         """Return a message as the event of a batch."""
         value = self.value(message)

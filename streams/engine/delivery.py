@@ -16,6 +16,7 @@ class Delivery:
         self.agents = sorted(agents, key=lambda agent: agent.name)
         self._streams: dict[str, list[Any]] = {}
         self.failure: tuple[Any, BaseException] | None = None
+        self._only_reader: Any = None
 
     def connect(self) -> None:
         """Look up the agents' new streams; after every start of the agents."""
@@ -24,6 +25,8 @@ class Delivery:
         for agent in self.agents:
             for topic in agent.input_topics:
                 self._streams.setdefault(topic, []).append(agent)
+        one = self.agents[0] if len(self.agents) == 1 else None
+        self._only_reader = one
 
     async def restart(self) -> None:
         """Give every agent a new generator and a new stream."""
@@ -43,6 +46,10 @@ class Delivery:
             AgentFailed: an agent raised, or ended; `event` is what it had in hand.
         """
         start, count = 0, len(events)
+        alone = self._only_reader
+        if alone is not None:
+            await self._hand(alone, events)
+            return
         while start < count:
             readers = self._streams.get(events[start].message.topic)
             if not readers:

@@ -40,19 +40,16 @@ def _headers(column: list[Headers | None]) -> bytes:
     """Return all headers of a column; what is left out by name leaves no trace."""
     if not any(column):
         return b""
-    flat: list[bytes | None] = []
-    counts = []
-    for headers in column:
-        count = 0
-        for name, content in headers or ():
-            if name not in TRACE_HEADERS:
-                flat += (name.encode(), content)
-                count += 1
-        counts.append(count)
-    if not flat:
-        return b""
-    lengths, contents = _strings(flat)
-    return _integers(counts) + lengths + contents
+    pairs = [pair for headers in column if headers for pair in headers]
+    names = [pair[0] for pair in pairs]
+    if not TRACE_HEADERS.isdisjoint(names):
+        return _headers(
+            [[p for p in headers or () if p[0] not in TRACE_HEADERS] for headers in column]
+        )
+    lengths, contents = _strings([pair[1] for pair in pairs])
+    counts = _integers([len(headers) if headers else 0 for headers in column])
+    # Names are encoded in one piece: their lengths in characters tell them apart again.
+    return counts + _integers(map(len, names)) + "".join(names).encode() + lengths + contents
 
 
 class Digest:

@@ -69,7 +69,8 @@ class Message:
     @property
     def size(self) -> int:
         """Bytes of key and value."""
-        return len(self.key or b"") + len(self.value or b"")
+        value = self.value
+        return len(self.key or b"") + (len(value) if value is not None else 0)
 
 
 class ClockTick:

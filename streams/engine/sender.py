@@ -27,7 +27,7 @@ def output_of(
     partition: int | None,
     headers: list[tuple[str, bytes | None]],
     timestamp_ms: int | None,
-    place: Callable[[str, bytes], int],
+    place: Callable[[str, bytes], int] | None,
 ) -> Output:
     """Return an event's output with its cause: processor, source position, index of the effect.
 
@@ -39,7 +39,7 @@ def output_of(
         partition: None is that of the key.
         headers: taken over: the cause is added to this list.
         timestamp_ms: None is the batch's `now`.
-        place: the partition of a key, or -1 where the client is to compute it.
+        place: gives the partition of a key; None leaves it to the client, by Kafka's own rule: -1.
     """
     batch = event.batch
     effect = event.effects
@@ -47,7 +47,7 @@ def output_of(
     if partition is None:
         if key is None:
             raise ValueError(f"{topic}: a record needs a key or a partition")
-        partition = place(topic, key)
+        partition = -1 if place is None else place(topic, key)
     headers.append(("cause", batch.cause(event.message, effect).encode()))
     stamp = batch.now_millis if timestamp_ms is None else timestamp_ms
     output = (topic, partition, key, value, headers, stamp)

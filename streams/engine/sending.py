@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from streams.engine.client import end_of
 from streams.engine.errors import AbortBatch
 from streams.engine.event import Event
-from streams.engine.failpoints import failpoint
+from streams.engine.failpoints import armed, failpoint
 from streams.engine.lifecycle import Lifecycle
 from streams.engine.messages import Headers
 from streams.engine.partitioner import partition_of, whole_key
@@ -22,7 +22,8 @@ class Sending(Lifecycle):
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
-        self._by_whole_key = self.settings.partition_key is whole_key
+        # Kafka's own rule is the client's, which computes it quicker.
+        self._place = None if self.settings.partition_key is whole_key else self.place
         self._send: Callable[..., None] = self.ensure_open
 
     # -- what topics and agents call
@@ -38,17 +39,22 @@ class Sending(Lifecycle):
         timestamp_ms: int | None,
     ) -> None:
         """Add a record to the open transaction."""
-        self.produce(
-            *output_of(event, topic, key, value, partition, headers, timestamp_ms, self.place)
-        )
-        failpoint("mid_batch")
+        if topic not in self.counts:
+            self.count_of(topic)
+        output = output_of(event, topic, key, value, partition, headers, timestamp_ms, self._place)
+        if not self._open:
+            self.ensure_open()
+        try:
+            # What `produce` does, once more: a call less on the path of every record.
+            self._send(topic, value, key, output[1], timestamp=output[5], headers=headers)
+        except (KafkaException, BufferError):
+            self.produce(*output)
+        if armed.name:
+            failpoint("mid_batch")
 
     def place(self, topic: str, key: bytes) -> int:
-        """Return the partition of a key; -1 leaves Kafka's own rule to the client, which computes it quicker."""
-        count = self.counts.get(topic) or self.count_of(topic)
-        if self._by_whole_key:
-            return -1
-        return partition_of(self.settings.partition_key(key), count)
+        """Return the partition of a key by the application's rule."""
+        return partition_of(self.settings.partition_key(key), self.count_of(topic))
 
     async def send_outside(self, topic: str, *parts: Any) -> Any:
         """Send a record apart from any transaction."""

@@ -45,7 +45,7 @@ class ReplayEngine:
         self.name = app.conf.id
         self.delivery = Delivery(list(app.agents.values()))
         self.tables = sorted(app.tables.values(), key=lambda table: table.name)
-        self._by_whole_key = self.settings.partition_key is whole_key
+        self._place = None if self.settings.partition_key is whole_key else self.place
         self._decoders = decoders_of(app)
         self._counts: dict[str, int] = {}
         self._admin = admin_client(self.settings)
@@ -93,12 +93,10 @@ class ReplayEngine:
         timestamp_ms: int | None,
     ) -> None:
         """Keep an output: the batch has it."""
-        output_of(event, topic, key, value, partition, headers, timestamp_ms, self.place)
+        output_of(event, topic, key, value, partition, headers, timestamp_ms, self._place)
 
     def place(self, topic: str, key: bytes) -> int:
-        """Return what the live engine notes as the partition of a key."""
-        if self._by_whole_key:
-            return -1
+        """Return the partition of a key by the application's rule, as the live engine does."""
         return partition_of(self.settings.partition_key(key), self.count_of(topic))
 
     def derived(self, output: Output) -> Derived:
