@@ -30,6 +30,7 @@ class Assignment(Sending):
         self.buffers.clear()
         self._reached.clear()
         self.parts = {}
+        self.execution.reset_clocks([])
         if not self.client.assigned:
             return
         partitions = sorted({partition for _, partition in self.client.assigned})
