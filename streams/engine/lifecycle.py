@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from mode import Service
 
@@ -117,6 +118,9 @@ class Lifecycle(Service):
             await self._fenced(error)
         except EngineError as error:
             self._die(error, int(error.exit_code))
+        except KafkaException as error:
+            # A look-up that nobody answered, such as a log's bounds while the broker is away.
+            self._die(error, Exit.RESTART)
         except Exception as error:
             log.exception("the engine failed")
             self._die(error, Exit.FAILED)
