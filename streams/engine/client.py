@@ -103,7 +103,6 @@ class Client:
         self._now = settings.runtime.monotonic
         self.epoch = 0
         self.assigned: list[tuple[str, int]] = []
-        self.lost = False
         self.producer: Producer = None  # type: ignore[assignment]
         self.consumer: Consumer = None  # type: ignore[assignment]
         self._faults = WireFaults()
@@ -165,7 +164,7 @@ class Client:
             config["group.instance.id"] = self.slot
         self.consumer = self.settings.runtime.consumer(config, client_logger("consumer"))
         self.consumer.subscribe(
-            topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
 
     def close(self) -> None:
@@ -191,10 +190,6 @@ class Client:
         self.epoch += 1
         self.assigned = []
         consumer.unassign()
-
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.lost = True
-        self._on_revoke(consumer, partitions)
 
     def start_at(self, offsets: list[tuple[str, int, int]]) -> None:
         """Read from explicit offsets: (topic, partition, offset)."""

@@ -132,7 +132,11 @@ class Lifecycle(Service):
         self.settings.runtime.exit(code)
 
     async def _fenced(self, error: BaseException) -> None:
-        """Tell a lost slot from a time-out: the consumer knows within seconds whether another holds it."""
+        """Tell a lost slot from a time-out: the consumer knows within seconds whether another holds it.
+
+        Lost partitions prove no other holder: a worker alone that was stopped for longer than its
+        session loses them too, and nobody would start it again after a 70.
+        """
         if not self.topics:
             self._die(error, Exit.FENCED)
         deadline = self._now() + 5.0
@@ -141,8 +145,6 @@ class Lifecycle(Service):
                 await self._kafka(self.client.fetch, 0.2, 1)
             except FencedError as confirmed:
                 self._die(confirmed, Exit.FENCED)
-            if self.client.lost:
-                self._die(error, Exit.FENCED)
         self._die(error, Exit.RESTART)
 
     async def _connect(self) -> None:
