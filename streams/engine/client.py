@@ -27,7 +27,7 @@ from streams.engine.settings import PINNED_CONSUMER, PINNED_PRODUCER, EngineSett
 
 log = logging.getLogger(__name__)
 
-_FENCED = frozenset({KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001
+FENCED = frozenset({KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001
 _FORBIDDEN = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001
@@ -85,7 +85,7 @@ def end_of(name: str, error: BaseException) -> EngineError:
     if behind is None:
         return RestartError(f"{name}: the client raised {error}")
     cause = behind.args[0]
-    if cause.code() in _FENCED:
+    if cause.code() in FENCED:
         return FencedError(f"{name}: {cause.str()}")
     if not cause.fatal() and cause.txn_requires_abort():
         return AbortBatch(f"{name}: {cause.str()}")
@@ -140,7 +140,7 @@ class Client:
                     raise UnreachableError(
                         f"no answer from Kafka at {self.settings.bootstrap} within {timeout:g} s: {cause.str()}"
                     ) from error
-                if cause.code() in _FENCED:
+                if cause.code() in FENCED:
                     raise FencedError(
                         f"transactional id {self.slot} is held by another worker"
                     ) from error
@@ -200,7 +200,7 @@ class Client:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _FORBIDDEN:
             self.error = ConfigError(f"Kafka refuses this client: {error.str()}")
-        elif error.fatal() or error.code() in _FENCED:
+        elif error.fatal() or error.code() in FENCED:
             log.error("client error: %s", error.str())
         else:
             log.info("client: %s", error.str())
@@ -242,7 +242,7 @@ class Client:
 
     def _consumer_error(self, error: KafkaError) -> None:
         code = error.code()
-        if code in _FENCED or error.fatal():
+        if code in FENCED or error.fatal():
             raise SlotTakenError(f"fenced by another worker in slot {self.slot}: {error.str()}")
         if code in _FORBIDDEN:
             raise ConfigError(f"Kafka refuses this worker: {error.str()}")
@@ -312,7 +312,10 @@ class Client:
         The client hands out its log lines only while it is polled, and nothing polls it after a commit:
         a cut EndTxn, of all faults the worst one, would go unseen.
         """
-        self.producer.poll(0)
+        try:
+            self.producer.poll(0)
+        except (KafkaException, SystemError) as error:
+            raise end_of("poll", error) from error
         return self._faults.count != self._faults_at_open
 
     def commit(
@@ -368,7 +371,7 @@ class Client:
                 call(max(deadline - self._now(), 0.1))
             except KafkaException as error:
                 cause = error.args[0]
-                ends = cause.fatal() or cause.code() in _FENCED or cause.txn_requires_abort()
+                ends = cause.fatal() or cause.code() in FENCED or cause.txn_requires_abort()
                 passing = cause.retriable() or cause.code() == KafkaError._TIMED_OUT  # noqa: SLF001
                 if ends or not passing:
                     raise end_of(name, error) from error
@@ -388,7 +391,7 @@ class Client:
             self.producer.purge()
             self.producer.abort_transaction(seconds)
         except KafkaException as error:
-            if error.args[0].code() in _FENCED:
+            if error.args[0].code() in FENCED:
                 raise FencedError(f"abort_transaction: {error.args[0].str()}") from error
             log.warning("abort: %s", error.args[0].str())
         finally:

@@ -28,8 +28,10 @@ class Wanted:
     ours: bool = False
 
 
-def partition_counts(admin: AdminClient, names: set[str], bootstrap: str = "") -> dict[str, int]:
-    """Return the number of partitions of each topic that is there."""
+def partition_counts(
+    admin: AdminClient, names: set[str] | None, bootstrap: str = ""
+) -> dict[str, int]:
+    """Return the number of partitions of each topic that is there; of all topics without names."""
     try:
         topics = admin.list_topics(timeout=METADATA_SECONDS).topics
     except KafkaException as error:
@@ -37,7 +39,8 @@ def partition_counts(admin: AdminClient, names: set[str], bootstrap: str = "") -
         raise UnreachableError(
             f"no answer from Kafka{where} within {METADATA_SECONDS:g} s: {error.args[0].str()}"
         ) from error
-    return {n: len(topics[n].partitions) for n in names if n in topics and topics[n].error is None}
+    asked = topics if names is None else names
+    return {n: len(topics[n].partitions) for n in asked if n in topics and topics[n].error is None}
 
 
 def create(admin: AdminClient, topics: list[Wanted], count: int, settings: EngineSettings) -> None:
@@ -118,4 +121,5 @@ def ensure(
         raise ConfigError(
             f"{', '.join(sorted(wrong))}: {unit} partitions are needed, as many as the processor's sources have"
         )
-    return unit, found
+    # Of all topics: where an agent sends to is known at its first send only, and nothing may block then.
+    return unit, partition_counts(admin, None, settings.bootstrap)

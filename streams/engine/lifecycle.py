@@ -129,6 +129,8 @@ class Lifecycle(Service):
 
     def _die(self, error: BaseException, code: int) -> NoReturn:
         log.critical("%s stops: %s (exit %d)", self.name, error, code)
+        if code == Exit.FENCED:
+            self.protocol.move(State.FENCED)
         self.settings.runtime.exit(code)
 
     async def _fenced(self, error: BaseException) -> None:
@@ -145,6 +147,8 @@ class Lifecycle(Service):
                 await self._kafka(self.client.fetch, 0.2, 1)
             except FencedError as confirmed:
                 self._die(confirmed, Exit.FENCED)
+            except (EngineError, KafkaException) as other:
+                self._die(other, Exit.RESTART)
         self._die(error, Exit.RESTART)
 
     async def _connect(self) -> None:

@@ -21,8 +21,18 @@ TRANSACTION_SECONDS = 10.0
 """transaction.timeout.ms: the broker aborts a transaction older than this."""
 SESSION_SECONDS = 20.0
 """session.timeout.ms: a silent worker's partitions go to others after this."""
-if not BATCH_SECONDS + COMMIT_SECONDS < TRANSACTION_SECONDS < SESSION_SECONDS:
-    raise ConfigError("batch + commit < transaction time-out < session time-out does not hold")
+SOCKET_SECONDS = 3.0
+"""socket.timeout.ms: `send_offsets_to_transaction` comes back after this, whatever time-out it is given."""
+POLL_SECONDS = 45.0
+"""max.poll.interval.ms: also how long the client waits for a JoinGroup that nobody answers."""
+
+if not (
+    BATCH_SECONDS + max(COMMIT_SECONDS, SOCKET_SECONDS + 0.5)
+    < TRANSACTION_SECONDS
+    < SESSION_SECONDS
+    < POLL_SECONDS
+):
+    raise ConfigError("batch + commit < transaction < session < poll interval does not hold")
 
 PINNED_COMMON: Mapping[str, Any] = MappingProxyType(
     {"metadata.recovery.strategy": "none", "log.connection.close": True}
@@ -36,7 +46,7 @@ PINNED_CONSUMER: Mapping[str, Any] = MappingProxyType(
         "enable.partition.eof": True,
         "check.crcs": True,
         "partition.assignment.strategy": "range",
-        "max.poll.interval.ms": 300_000,
+        "max.poll.interval.ms": int(POLL_SECONDS * 1000),
         "session.timeout.ms": int(SESSION_SECONDS * 1000),
         "heartbeat.interval.ms": 3_000,
     }
@@ -50,7 +60,7 @@ PINNED_PRODUCER: Mapping[str, Any] = MappingProxyType(
         "partitioner": "murmur2",
         "queue.buffering.max.messages": 1_000_000,
         "message.timeout.ms": 8_000,
-        "socket.timeout.ms": 6_000,
+        "socket.timeout.ms": int(SOCKET_SECONDS * 1000),
         "linger.ms": 5,
     }
 )

@@ -7,9 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from streams.engine.client import admin_client, client_logger
+from streams.engine.client import FENCED, WireFaults, admin_client, client_logger, end_of
 from streams.engine.errors import AbortBatch, EngineError, FencedError, OutcomeUnknown, RestartError
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
@@ -42,6 +42,8 @@ class Source:
         return await self._thread.run(fun, *args)
 
     def _open(self) -> None:
+        """Open a producer: whatever the last one left is settled, and nothing of it can land any more."""
+        self._faults = WireFaults()
         settings = self.app.engine_settings
         self._producer = settings.runtime.producer(
             {
@@ -49,7 +51,7 @@ class Source:
                 **PINNED_PRODUCER,
                 "transactional.id": f"{self.app.conf.id}-{self.name}",
             },
-            client_logger(f"source {self.name}"),
+            client_logger(f"source {self.name}", self._faults),
         )
         deadline = self._now() + 30.0
         while True:
@@ -59,7 +61,14 @@ class Source:
                 if not error.args[0].retriable() or self._now() > deadline:
                     raise RestartError(f"source {self.name}: {error.args[0].str()}") from error
             else:
+                self._faults_at_open = self._faults.count
                 return
+
+    @property
+    def _tainted(self) -> bool:
+        """Whether the wire failed since the producer was opened; its log lines come while it is polled."""
+        self._producer.poll(0)
+        return self._faults.count != self._faults_at_open
 
     def _read_cursor(self) -> Any:
         """Return the newest committed cursor; the fence is up before this reads."""
@@ -103,15 +112,18 @@ class Source:
     def _send(self, records: list[Any], cursor: Any) -> None:
         """Commit one yield: all of its records and the cursor, or none."""
         now = self.app.engine_settings.clock.now_micros() // 1000
-        self._producer.begin_transaction()
         try:
+            if self._tainted:
+                # A delayed commit of the last yield would commit half of this one: the same rule as the engine's.
+                self._open()
+            deadline = self._now() + COMMIT_SECONDS
+            self._producer.begin_transaction()
             for topic, key, value, *rest in [*records, (self.cursor_topic, self.name, cursor)]:
                 options = rest[0] if rest else {}
                 self._produce(topic, key, value, now, **options)
-            if self._producer.flush(COMMIT_SECONDS):
+            if self._producer.flush(max(deadline - self._now(), 0.1)):
                 raise AbortBatch("records were not delivered in time")
             failpoint("source_flushed")
-            deadline = self._now() + COMMIT_SECONDS
             while True:
                 try:
                     self._producer.commit_transaction(max(deadline - self._now(), 0.1))
@@ -120,12 +132,16 @@ class Source:
                         raise
                 else:
                     break
+        except SystemError as error:
+            raise end_of(f"source {self.name}", error) from error
         except KafkaException as error:
             cause = error.args[0]
-            if cause.fatal() or cause.name() == "_FENCED":
+            if cause.code() in FENCED and cause.code() != KafkaError._FATAL:  # noqa: SLF001
                 raise FencedError(
                     f"source {self.name} is run by another worker: {cause.str()}"
                 ) from error
+            if cause.fatal():
+                raise RestartError(f"source {self.name}: {cause.str()}") from error
             raise OutcomeUnknown(f"source {self.name}: {cause.str()}") from error
         failpoint("source_committed")
         self.transactions += 1
