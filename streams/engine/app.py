@@ -12,7 +12,7 @@ from faust.app.base import BootStrategy as FaustBootStrategy
 from streams.engine.agent import Agent
 from streams.engine.clock import ClockInput
 from streams.engine.errors import ConfigError
-from streams.engine.settings import EngineSettings
+from streams.engine.settings import EngineSettings, require_name
 from streams.engine.source import Source
 from streams.engine.stream import Stream
 from streams.engine.table import GlobalTable, Table
@@ -65,6 +65,7 @@ class App(faust.App):
     def __init__(self, id: str, *, broker: str = "127.0.0.1:9092", **options: Any) -> None:  # noqa: A002 - Faust's name
         if options.get("processing_guarantee") not in (None, "exactly_once"):
             raise ConfigError("processing_guarantee: the engine knows exactly_once only")
+        require_name("the app's id", id)
         ours = {name: options.pop(name) for name in list(options) if name in _ENGINE_NAMES}
         bootstrap = ",".join(
             part.removeprefix("kafka://").removeprefix("aiokafka://")

@@ -32,12 +32,15 @@ class Assignment(Sending):
         self.parts = {}
         self.execution.reset_clocks([])
         if not self.client.assigned:
+            self.stores.attach(())
             return
         partitions = sorted({partition for _, partition in self.client.assigned})
         wanted = [(topic, partition) for topic in self.topics for partition in partitions]
         committed = await self._kafka(self.client.committed, wanted)
         restoring = asyncio.ensure_future(
-            self._restorer.run(recovery.restore, self.tables, partitions, self.settings)
+            self._restorer.run(
+                recovery.restore, self.stores, self.tables, partitions, self.settings
+            )
         )
         while not restoring.done() and self.client.epoch == epoch:
             await self._kafka(self.client.fetch, 0.05, 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 from streams.engine.digest import TOPIC, Digest, segments
 from streams.engine.event import Message, from_micros
+from streams.engine.store.port import EncodedRow
 
 Output = tuple[str, int, bytes | None, bytes | None, list[tuple[str, bytes | None]], int]
 """One record sent: topic, partition (-1: that of its key), key, value, headers, time stamp in ms."""
@@ -38,6 +39,8 @@ class PartitionBatch:
         self.mentioned: dict[tuple[str, bytes], int] = {}
         self.scanned: dict[str, int] = {}
         self.writes: dict[str, dict[Any, Any]] = {}
+        self.rows: dict[str, list[EncodedRow]] = {}
+        self.overlay_bytes = 0
         self.after_commit: list[tuple[str, Callable[[], Awaitable[Any]] | Awaitable[Any]]] = []
         self.sent: list[Output] = []
         self.taken: list[Message] = []

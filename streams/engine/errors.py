@@ -55,6 +55,12 @@ class RestartError(EngineError):
     exit_code = Exit.RESTART
 
 
+class StoreError(RestartError):
+    """The disk under the tables fails or is full, or what lies there is damaged; nothing of it is believed."""
+
+    disposition = "STOP"
+
+
 class AbortBatch(EngineError):
     """The transaction must be aborted, and its records handed out again."""
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from streams.engine.batch import Output, PartitionBatch
 from streams.engine.decoding import Decoder, decoders_of
-from streams.engine.errors import AgentFailed, EngineError
+from streams.engine.errors import AgentFailed, EngineError, StoreError
 from streams.engine.event import CLOCK, ClockTick, Event, Message
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import journal_record
 from streams.engine.poison import dead_letter_headers
 from streams.engine.settings import BATCH_SECONDS
-from streams.engine.store.memory import DELETED
+from streams.engine.store.port import DELETED, Changes
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,12 @@ class Execution:
     # -- commit
 
     def seal(self, live: dict[int, PartitionBatch]) -> None:
-        """Write changelogs, the last value of each key, and the journal."""
+        """Write changelogs, the last value of each key, and the journal.
+
+        Raises:
+            StoreError: the store has failed, and an agent has kept quiet about it.
+        """
+        self.engine.stores.check()
         for partition in sorted(live):
             batch, part = live[partition], self.engine.parts[partition]
             for table in sorted(self.engine.tables, key=lambda table: table.name):
@@ -222,7 +227,8 @@ class Execution:
 
     def _write_changelog(self, batch: PartitionBatch, table: Any, writes: dict[Any, Any]) -> None:
         topic = table.changelog_topic.get_topic_name()
-        rows = changelog_rows(table, writes)
+        rows = batch.rows[table.name] = changelog_rows(table, writes)
+        table.weigh(rows)
         batch.changelog.changes(topic, rows)
         self.engine.produce_all(
             topic, batch.partition, rows, batch.now_millis, self._noting(table, batch.partition)
@@ -243,13 +249,19 @@ class Execution:
             part.introduced = True
             part.known.update(batch.mentioned)
             part.known_scans.update(batch.scanned)
-            for table in self.engine.tables:
-                writes = batch.writes.get(table.name)
-                if writes:
-                    table.store.commit(
-                        partition, writes, table.store.delivered.pop(partition, None)
-                    )
-                    failpoint("mid_store")
+            changes = [
+                Changes(
+                    table.name,
+                    batch.writes[table.name],
+                    batch.rows[table.name],
+                    table.store.delivered.pop(partition, None),
+                )
+                for table in self.engine.tables
+                if batch.writes.get(table.name)
+            ]
+            if changes:
+                self.engine.stores.commit(partition, changes)
+                failpoint("mid_store")
 
     async def judge(self, error: AgentFailed) -> None:
         """Decide what becomes of the record an agent failed on.
@@ -258,6 +270,8 @@ class Execution:
             EngineError: the policy or the error says that the worker stops.
         """
         event = error.event
+        if isinstance(error.cause, StoreError):
+            raise error.cause
         if error.disposition in ("CRASH", "STOP") or event is None:
             raise EngineError(str(error)) from error.cause
         if error.disposition == "RETRY":

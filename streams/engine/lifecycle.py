@@ -23,9 +23,13 @@ from streams.engine.journal import PartitionState
 from streams.engine.poison import Poison
 from streams.engine.sender import OutsideSender
 from streams.engine.settings import EngineSettings
+from streams.engine.store.choose import state_of
 from streams.engine.transaction import Protocol, State
 
 log = logging.getLogger(__name__)
+
+TOUCH_SECONDS = 60.0
+"""How often an idle worker's stores note that they follow their changelogs."""
 
 
 class Lifecycle(Service):
@@ -48,6 +52,8 @@ class Lifecycle(Service):
         self.parts: dict[int, PartitionState] = {}
         self._reached: dict[tuple[str, int], int] = {}
         self.tables = list(app.tables.values())
+        self.stores = state_of(self.settings, self.name)
+        self._touched = self._now()
         self.counts: dict[str, int] = {}
         self.outside = OutsideSender(self.settings, self.count_of)
         self.execution = Execution(self)
@@ -100,15 +106,27 @@ class Lifecycle(Service):
         """Let the batch in hand end, then leave."""
         await asyncio.wait_for(self._finished.wait(), timeout=25.0)
 
+    def _touch(self) -> None:
+        """Keep the time of the stores' last use fresh, so that an idle worker's are not taken for stale."""
+        now = self._now()
+        if now - self._touched > TOUCH_SECONDS:
+            self._touched = now
+            self.stores.touch()
+
     async def _kafka(self, fun: Callable[..., Any], *args: Any) -> Any:
         return await self._thread.run(fun, *args)
 
     async def _main(self) -> None:
         try:
+            # Before anything of Kafka: a second process must not fence the one that has the state.
+            self.stores.open()
+            for table in self.tables:
+                table.store = self.stores.table(table)
             await self._connect()
             self.app.ready.set()
             while not self.should_stop:
                 await self.turn()
+                self._touch()
             await self._leave()
         except asyncio.CancelledError:
             raise
@@ -214,4 +232,5 @@ class Lifecycle(Service):
         await self._kafka(self.client.close)
         if self._globals is not None:
             await self._kafka(self._globals.close)
+        await self._restorer.run(self.stores.close)
         self.watchdog.close()

@@ -83,8 +83,38 @@ def read_until(
     patience: float,
     runtime: Runtime = SYSTEM,
 ) -> dict[tuple[str, int], int]:
+    """Hand over the records of partitions from `starts` until the position reaches `ends`.
+
+    Returns:
+        The position reached, by partition.
+    Raises:
+        UnreachableError: nothing came for `patience` seconds; the error names the partition.
+    """
+
+    def take_all(_: tuple[str, int], messages: list[Any]) -> None:
+        for m in messages:
+            take(record_of(m))
+
+    return read_chunks(consumer, starts, ends, take_all, patience, runtime)
+
+
+def read_chunks(
+    consumer: Consumer,
+    starts: dict[tuple[str, int], int],
+    ends: dict[tuple[str, int], int],
+    take: Callable[[tuple[str, int], list[Any]], Any],
+    patience: float,
+    runtime: Runtime = SYSTEM,
+) -> dict[tuple[str, int], int]:
     """Read partitions from `starts` until the position reaches `ends`: markers are no records.
 
+    Args:
+        consumer: of its own; its assignment is replaced.
+        starts: first offset, by partition.
+        ends: what the position must reach.
+        take: given a partition and some of its records in order, as the client hands them out.
+        patience: seconds without any progress.
+        runtime: its clock.
     Returns:
         The position reached, by partition.
     Raises:
@@ -97,24 +127,17 @@ def read_until(
     consumer.assign([TopicPartition(t, p, positions[t, p]) for t, p in sorted(missing)])
     progress = runtime.monotonic()
     while missing:
-        for m in consumer.consume(5_000, 0.1):
-            error = m.error()
-            if error is None:
-                topic, partition, offset = place_of(m)
-                tp = (topic, partition)
-                take(record_of(m))
-                positions[tp] = offset + 1
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                topic, partition, offset = place_of(m)
-                tp = (topic, partition)
-                if offset <= positions[tp] and positions[tp] < ends[tp]:
-                    continue
+        records, reached = _next_chunk(consumer)
+        for tp, messages in records.items():
+            take(tp, messages)
+            positions[tp] = place_of(messages[-1])[2] + 1
+        for tp, offset in reached.items():
+            if offset > positions[tp] or positions[tp] >= ends[tp]:
                 positions[tp] = max(positions[tp], offset)
-            else:
-                continue
+                records.setdefault(tp, [])
+        if records:
             progress = runtime.monotonic()
-            if positions[tp] >= ends[tp]:
-                missing.discard(tp)
+            missing.difference_update(tp for tp in records if positions[tp] >= ends[tp])
         if runtime.monotonic() - progress > patience:
             topic, partition = min(missing)
             raise UnreachableError(
@@ -123,6 +146,30 @@ def read_until(
             )
     consumer.unassign()
     return positions
+
+
+def _next_chunk(
+    consumer: Consumer,
+) -> tuple[dict[tuple[str, int], list[Any]], dict[tuple[str, int], int]]:
+    """Return what has come, by partition: records in their order, and the ends that were reached."""
+    records: dict[tuple[str, int], list[Any]] = {}
+    reached: dict[tuple[str, int], int] = {}
+    # One with patience, then what is there: `consume` waits its whole time-out for a full chunk.
+    first = consumer.poll(0.1)
+    came: list[Any] = [] if first is None else [first, *consumer.consume(5_000, 0)]
+    for m in came:
+        error = m.error()
+        if error is None:
+            tp = (m.topic(), m.partition())
+            found = records.get(tp)
+            if found is None:
+                records[tp] = [m]
+            else:
+                found.append(m)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            topic, partition, offset = place_of(m)
+            reached[topic, partition] = offset
+    return records, reached
 
 
 def read_all(

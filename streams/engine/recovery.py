@@ -3,71 +3,166 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from typing import Any, Final
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from streams.engine.client import admin_client
+from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
 from streams.engine.messages import record_of
-from streams.engine.reader import log_ends, plain_consumer, read_until
+from streams.engine.reader import log_ends, plain_consumer, read_chunks, read_until
 from streams.engine.settings import TRANSACTION_SECONDS, EngineSettings
+from streams.engine.store.port import Standing, StateStore
 
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = TRANSACTION_SECONDS + 10.0 + 30.0
 """Transaction time-out, the broker's clean-up interval, and a margin."""
+DELETE_RETENTION: Final = "delete.retention.ms"
+DEFAULT_RETENTION_SECONDS = 86_400.0
+"""Kafka's default, taken where the broker does not tell."""
+
+Place = tuple[str, int]
 
 
-def restore(tables: list[Any], partitions: list[int], settings: EngineSettings) -> int:
+def restore(
+    stores: StateStore, tables: list[Any], partitions: list[int], settings: EngineSettings
+) -> int:
     """Restore every table's partitions from where its store stands.
 
     The caller has seen stable committed offsets of the partitions' sources first: only then does the
     log end cover whatever the old owner's last transaction wrote.
 
+    Args:
+        stores: the worker's state.
+        tables: all of the app's.
+        partitions: those that are ours now; no other is followed any longer.
+        settings: where Kafka is.
     Returns:
         Number of changelog records read.
+    Raises:
+        StoreError: the disk fails.
+        UnreachableError: a changelog does not come to its end.
     """
+    stores.attach(partitions)
     if not tables or not partitions:
         return 0
-    admin = admin_client(settings)
-    consumer = plain_consumer(settings, "recovery")
-    by_topic = {table.changelog_topic.get_topic_name(): table for table in tables}
-    wanted = [(topic, partition) for topic in by_topic for partition in partitions]
+    names = {table.changelog_topic.get_topic_name(): table.name for table in tables}
+    wanted = [(topic, partition) for topic in names for partition in partitions]
     count = 0
 
-    def take(message: Message) -> None:
+    def take(place: Place, messages: list[Any]) -> None:
         nonlocal count
-        table = by_topic[message.topic]
-        table.store.restore(message.partition, table.load_key(message.key), message.value)
-        count += 1
-        failpoint("during_restore")
+        topic, partition = place
+        rows = [(key, m.value()) for m in messages if (key := m.key()) is not None]
+        after = messages[-1].offset() + 1
+        stores.restore(names[topic], partition, rows, after, topic_ids[topic])
+        count += len(messages)
+        for _ in messages:
+            failpoint("during_restore")
 
+    admin = admin_client(settings)
+    consumer = plain_consumer(settings, "recovery")
     try:
         ends = log_ends(admin, wanted, runtime=settings.runtime)
-        starts: dict[tuple[str, int], int] = {}
+        topic_ids = topic_ids_of(admin, list(names))
+        retention = _Retention(admin)
+        starts: dict[Place, int] = {}
         for topic, partition in wanted:
-            store = by_topic[topic].store
             low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10.0)
-            start = store.positions.get(partition, 0)
-            if start > ends[topic, partition] or (start and start < low):
-                log.warning(
-                    "%s[%d]: the store stands at %d, outside of the log: restored anew",
-                    topic,
-                    partition,
-                    start,
+            standing = stores.standing(names[topic], partition)
+            if standing is not None:
+                reason = reason_to_wipe(
+                    standing,
+                    (low, ends[topic, partition]),
+                    topic_ids[topic],
+                    time.time(),
+                    retention.of(topic),
                 )
-                store.wipe(partition)
-                start = 0
-            starts[topic, partition] = max(start, low)
-        for (topic, partition), position in read_until(
-            consumer, starts, ends, take, PATIENCE_SECONDS, settings.runtime
-        ).items():
-            by_topic[topic].store.positions[partition] = position
+                if reason:
+                    log.warning("%s[%d]: %s: restored anew", topic, partition, reason)
+                    stores.wipe(names[topic], partition)
+                    standing = None
+            starts[topic, partition] = max(0 if standing is None else standing.position, low)
+        reached = read_chunks(consumer, starts, ends, take, PATIENCE_SECONDS, settings.runtime)
+        for (topic, partition), position in reached.items():
+            stores.follow(names[topic], partition, position, topic_ids[topic])
     finally:
         consumer.close()
     return count
+
+
+def reason_to_wipe(
+    standing: Standing, bounds: tuple[int, int], topic_id: str, now: float, retention: float
+) -> str:
+    """Return in words why a store cannot go on from where it stands; empty where it can.
+
+    Args:
+        standing: of one table's partition.
+        bounds: first offset of the changelog, and its end.
+        topic_id: the changelog's, as it is now.
+        now: wall time, seconds.
+        retention: how long the changelog keeps tombstones, seconds.
+    """
+    low, end = bounds
+    if standing.topic_id != topic_id:
+        return f"the changelog is another topic of the same name ({standing.topic_id} is now {topic_id})"
+    if standing.position > end:
+        return f"the store stands at {standing.position}, behind the log's end {end}"
+    if 0 < standing.position < low:
+        return f"the store stands at {standing.position}, before the log's start {low}"
+    # Clocks jump: neither the last use nor the present is known better than this.
+    margin = min(3_600.0, retention / 2)
+    age = now - standing.used
+    if age > retention - margin:
+        return f"it was last used {age:.0f} s ago, and tombstones are kept for {retention:.0f} s"
+    if age < -margin:
+        return f"it was last used {-age:.0f} s in the future, so its age is not known"
+    return ""
+
+
+def topic_ids_of(admin: AdminClient, topics: list[str]) -> dict[str, str]:
+    """Return the id of each topic: one that was deleted and made again has another.
+
+    Raises:
+        UnreachableError: the broker does not tell.
+    """
+    found = {}
+    answers = admin.describe_topics(TopicCollection(topics), request_timeout=15.0)
+    for topic, answer in answers.items():
+        try:
+            key = answer.result().topic_id
+        except KafkaException as error:
+            raise UnreachableError(
+                f"the id of topic {topic} is not to be had: {error.args[0].str()}"
+            ) from error
+        most, least = key.get_most_significant_bits(), key.get_least_significant_bits()
+        found[topic] = f"{most % 2**64:016x}{least % 2**64:016x}"
+    return found
+
+
+class _Retention:
+    """How long topics keep tombstones; asked for once each."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+        self._known: dict[str, float] = {}
+
+    def of(self, topic: str) -> float:
+        """Return the seconds; Kafka's default where we may not ask."""
+        if topic not in self._known:
+            asked = ConfigResource(ResourceType.TOPIC, topic)
+            answer = self._admin.describe_configs([asked], request_timeout=15.0)[asked]
+            try:
+                self._known[topic] = float(answer.result()[DELETE_RETENTION].value) / 1000
+            except KafkaException as error:
+                log.info("%s: %s is not told: %s", topic, DELETE_RETENTION, error.args[0].str())
+                self._known[topic] = DEFAULT_RETENTION_SECONDS
+        return self._known[topic]
 
 
 class GlobalReader:

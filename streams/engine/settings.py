@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -69,6 +71,28 @@ _OURS = frozenset(
 )
 
 
+_LEAST: Mapping[str, int] = MappingProxyType(
+    {
+        "batch_max": 1,
+        "batch_bytes": 1,
+        "effects_max": 1,
+        "overlay_bytes": 1,
+        "store_memory": 1024 * 1024,
+        "cache_rows": 0,
+    }
+)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+def require_name(what: str, name: str) -> None:
+    """Raise ConfigError unless a name can be part of a topic's and a folder's."""
+    if _NAME.fullmatch(name) is None or name.strip(".") == "":
+        raise ConfigError(
+            f"{what} is at most 200 of A-Z a-z 0-9 . _ - and not only dots, because topics and folders are "
+            f"named after it; not {name[:220]!r}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Settings of the engine; Faust's own stay with the application.
@@ -76,12 +100,21 @@ class EngineSettings:
     `client` holds librdkafka settings such as TLS; a pinned one is refused by name. `fetch_wait_ms` is
     how long the broker holds an empty fetch: a partition's end is told only when one comes back, so
     a commit marker behind the last record is passed after that time and `idle_commit_ms`.
+
+    `store` is memory:// or rocksdb://, the latter in `state_dir`/<app>/<instance>, with `store_memory`
+    bytes for its blocks and unflushed writes and `cache_rows` decoded values above it. A batch is
+    closed when its staged writes pass `overlay_bytes`.
     """
 
     bootstrap: str
     instance_id: str = "0"
     batch_max: int = 5_000
     batch_bytes: int = 16 * 1024 * 1024
+    overlay_bytes: int = 64 * 1024 * 1024
+    store: str = "memory://"
+    state_dir: str | Path = Path(".fillonce/state")
+    store_memory: int = 128 * 1024 * 1024
+    cache_rows: int = 200_000
     idle_commit_ms: float = 50.0
     fetch_wait_ms: int = 100
     start_from: str = "earliest"
@@ -110,13 +143,16 @@ class EngineSettings:
             ("start_from", ("earliest", "latest")),
             ("membership", ("static", "dynamic")),
             ("poison", ("continue", "stop")),
+            ("store", ("memory://", "rocksdb://")),
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(
                     f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}"
                 )
-        if self.batch_max < 1 or self.batch_bytes < 1 or self.effects_max < 1:
-            raise ConfigError("batch_max, batch_bytes and effects_max are at least 1")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is at least {least}, not {getattr(self, name)}")
+        require_name("instance_id", self.instance_id)
 
     def common(self) -> dict[str, Any]:
         """Return what every client of the engine is made with."""

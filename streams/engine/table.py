@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,9 @@ from faust.tables.table import Table as FaustTable
 
 from streams.engine.errors import ConfigError
 from streams.engine.event import Event, current_event
-from streams.engine.store.memory import DELETED, Encoded, MemoryStore
+from streams.engine.store.memory import MemoryTable
+from streams.engine.store.merge import merged
+from streams.engine.store.port import DELETED, Encoded, EncodedRow, TableStore
 
 _SCALARS = (
     str,
@@ -71,14 +73,39 @@ def _event_of(table: str) -> Event:
     return event
 
 
+ROW_BYTES = 256
+"""What a staged record is taken to weigh before the first ones were encoded."""
+_SIZED = frozenset({bytes, str})
+
+
+class Rows:
+    """Keys, values or items of a table: each iteration sees them as they are when it begins."""
+
+    __slots__ = ("_read", "_table")
+
+    def __init__(self, table: Table, read: Callable[[], Iterator[Any]]) -> None:
+        self._table = table
+        self._read = read
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._read()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __repr__(self) -> str:
+        return f"<rows of table {self._table.name}>"
+
+
 class Table(FaustTable):
     """A partitioned table: reads see the partition's own writes, all else sees committed data only."""
 
-    store: MemoryStore
+    store: TableStore
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
-        self.store = MemoryStore(self.name)
+        self.store = MemoryTable(self)
+        self._row_bytes = ROW_BYTES
 
     # -- bytes
 
@@ -122,7 +149,7 @@ class Table(FaustTable):
         writes = event.batch.writes.get(self.name)
         if writes is not None and key in writes:
             return writes[key]
-        return self.store.get(event.message.partition, key, self.load_value)
+        return self.store.get(event.message.partition, key)
 
     def __getitem__(self, key: Any) -> Any:
         value = self._find(_event_of(self.name), key)
@@ -140,7 +167,9 @@ class Table(FaustTable):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         require_immutable(value)
-        _event_of(self.name).batch.table(self.name)[key] = value
+        batch = _event_of(self.name).batch
+        batch.table(self.name)[key] = value
+        batch.overlay_bytes += len(value) if type(value) in _SIZED else self._row_bytes
 
     def __delitem__(self, key: Any) -> None:
         if key not in self:
@@ -157,35 +186,50 @@ class Table(FaustTable):
         del self[key]
         return value
 
-    def _merged(self) -> list[tuple[Any, Any]]:
+    def weigh(self, rows: list[EncodedRow]) -> None:
+        """Note how large rows are, for the estimate of what later batches stage."""
+        self._row_bytes = sum(len(k) + len(v or b"") for k, v in rows) // max(len(rows), 1)
+
+    def scan(self, *, values: bool = True) -> Iterator[tuple[bytes, Any, Any]]:
+        """Return the partition's rows as they are now: (key bytes, key, value) in the order of key bytes.
+
+        Rows of the store are read one at a time; what is written meanwhile is not seen.
+        """
         event = _event_of(self.name)
-        merged = dict(self.store.items(event.message.partition, self.load_value))
-        merged.update(event.batch.writes.get(self.name, {}))
-        rows = [(k, v) for k, v in merged.items() if v is not DELETED]
-        rows.sort(key=lambda row: self.dump_key(row[0]))
-        return rows
+        base = self.store.rows(event.message.partition, values=values)
+        writes = event.batch.writes.get(self.name)
+        if not writes:
+            return base
+        overlay = [(self.dump_key(key), key, value) for key, value in writes.items()]
+        overlay.sort(key=lambda row: row[0])
+        return merged(base, overlay)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([key for key, _ in self._merged()])
+        return (key for _, key, _ in self.scan(values=False))
 
     def __len__(self) -> int:
-        return len(self._merged())
+        event = _event_of(self.name)
+        partition = event.message.partition
+        count = self.store.count(partition)
+        for key, value in event.batch.writes.get(self.name, {}).items():
+            count += (value is not DELETED) - (self.store.get(partition, key) is not DELETED)
+        return count
 
     def keys(self) -> Any:
-        """Return the partition's keys, in the order of their bytes."""
-        return [key for key, _ in self._merged()]
+        """Return a view of the partition's keys, in the order of their bytes."""
+        return Rows(self, lambda: iter(self))
 
     def values(self) -> Any:
-        """Return the partition's values, in the order of their keys' bytes."""
-        return [value for _, value in self._merged()]
+        """Return a view of the partition's values, in the order of their keys' bytes."""
+        return Rows(self, lambda: (value for _, _, value in self.scan()))
 
     def items(self) -> Any:
-        """Return the partition's rows, in the order of their keys' bytes."""
-        return self._merged()
+        """Return a view of the partition's rows, in the order of their keys' bytes."""
+        return Rows(self, lambda: ((key, value) for _, key, value in self.scan()))
 
     def clear(self) -> None:
         """Remove every key of the partition."""
-        for key in self.keys():
+        for key in self:
             del self[key]
 
     def update(self, *args: Any, **rows: Any) -> None:
@@ -203,7 +247,7 @@ class Table(FaustTable):
 
     def committed(self, partition: int) -> dict[Any, Any]:
         """Return a copy of one partition's committed rows, for web views and tools."""
-        return dict(self.store.items(partition, self.load_value))
+        return self.store.committed(partition)
 
     def using_window(self, *_: Any, **__: Any) -> Any:
         """Refuse: Faust's windows close by record stamp, not exactly once by event time."""

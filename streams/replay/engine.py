@@ -15,6 +15,7 @@ from streams.engine.event import Event, Message
 from streams.engine.execution import changelog_rows, dead_letter, tick_event
 from streams.engine.partitioner import partition_of, whole_key
 from streams.engine.sender import output_of
+from streams.engine.store.memory import MemoryTable
 
 
 class Derived(NamedTuple):
@@ -59,8 +60,7 @@ class ReplayEngine:
     def reset(self) -> None:
         """Forget tables and global values: another partition's history begins."""
         for table in self.tables:
-            for partition in list(table.store.rows):
-                table.store.wipe(partition)
+            table.store = MemoryTable(table)
         for table in self.app.global_tables.values():
             table.rows.clear()
             table.gone.clear()
@@ -156,4 +156,4 @@ class ReplayEngine:
             if writes:
                 topic = table.changelog_topic.get_topic_name()
                 batch.changelog.changes(topic, changelog_rows(table, writes))
-                table.store.commit(batch.partition, writes, None)
+                table.store.commit(batch.partition, writes)

@@ -34,9 +34,10 @@ OPEN = ("after_begin", "mid_batch", "before_flush", "after_flush", "after_offset
 """Points between begin and commit: ten of the kills hit one of them."""
 
 
+@pytest.mark.parametrize("store", ["memory://", "rocksdb://"])
 @pytest.mark.timeout(240)
 def test_every_order_has_one_decision_whatever_dies_when(
-    oracle: Oracle, workers: Workers, topic_prefix: str, tmp_path: Path
+    oracle: Oracle, workers: Workers, topic_prefix: str, tmp_path: Path, store: str
 ) -> None:
     """Fourteen kills, ten with a transaction open: nothing lost or decided twice, and a replay proves it.
 
@@ -44,7 +45,7 @@ def test_every_order_has_one_decision_whatever_dies_when(
     """
     assert sum(kill.split(":")[0] in OPEN for kill in KILLS) == 10
     hold = Hold(oracle, topic_prefix, 20260722, ORDERS)
-    workers.environment |= hold.environment
+    workers.environment |= {**hold.environment, "HOLD_STORE": store}
     feeder = threading.Thread(target=hold.feed, daemon=True)
     dangling = []
     for number, kill in enumerate(KILLS, start=1):

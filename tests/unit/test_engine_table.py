@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from streams.engine.errors import DeadEvent
 from streams.engine.execution import changelog_rows
-from streams.engine.store.memory import DELETED
+from streams.engine.store.port import DELETED
 from streams.engine.table import require_immutable
 from tests.unit.engine_tools import RAW, in_hand, make_app, make_batch, make_event
 
@@ -26,7 +26,7 @@ def table() -> Any:
 def test_reads_see_the_batch_and_the_store_only_after_the_commit(table: Any) -> None:
     """Staged writes are visible to the batch alone; the store has them when they are settled."""
     batch = make_batch()
-    table.store.commit(0, {"a": b"1", "b": b"2"}, None)
+    table.store.commit(0, {"a": b"1", "b": b"2"})
     with in_hand(make_event(batch=batch)):
         table["a"] = b"9"
         table["c"] = b"3"
@@ -34,19 +34,18 @@ def test_reads_see_the_batch_and_the_store_only_after_the_commit(table: Any) -> 
         assert table["a"] == b"9"
         assert "b" not in table
         assert table.get("b", b"none") == b"none"
-        assert table.items() == [("a", b"9"), ("c", b"3")]
+        assert list(table.items()) == [("a", b"9"), ("c", b"3")]
         assert len(table) == 2
     assert table.committed(0) == {"a": b"1", "b": b"2"}
     with in_hand(make_event(batch=make_batch())):
-        assert table.items() == [("a", b"1"), ("b", b"2")]
-    table.store.commit(0, batch.writes["rows"], 7)
+        assert list(table.items()) == [("a", b"1"), ("b", b"2")]
+    table.store.commit(0, batch.writes["rows"])
     assert table.committed(0) == {"a": b"9", "c": b"3"}
-    assert table.store.positions[0] == 7
 
 
 def test_a_partition_sees_nothing_of_another(table: Any) -> None:
     """Get, iterate and len belong to the event's partition."""
-    table.store.commit(1, {"other": b"1"}, None)
+    table.store.commit(1, {"other": b"1"})
     with in_hand(make_event(batch=make_batch(0))):
         assert "other" not in table
         assert len(table) == 0
@@ -63,25 +62,25 @@ def test_a_partition_sees_nothing_of_another(table: Any) -> None:
 def test_iteration_is_in_the_order_of_key_bytes(table: Any) -> None:
     """Not in that of insertion, nor that of code points: of UTF-8 bytes, store and overlay mixed."""
     keys = ["b", "a|2", "a|10", "é", "z", "A", "\U0001f600", "\uffee"]
-    table.store.commit(0, dict.fromkeys(keys[:4], b"x"), None)
+    table.store.commit(0, dict.fromkeys(keys[:4], b"x"))
     with in_hand(make_event()):
         for key in keys[4:]:
             table[key] = b"y"
-        assert table.keys() == sorted(keys, key=str.encode)
+        assert list(table.keys()) == sorted(keys, key=str.encode)
         assert [key for key, _ in table.items()] == list(table)
 
 
 def test_dict_methods_are_staged_too(table: Any) -> None:
     """update, setdefault, pop and clear go through the overlay."""
     batch = make_batch()
-    table.store.commit(0, {"a": b"1"}, None)
+    table.store.commit(0, {"a": b"1"})
     with in_hand(make_event(batch=batch)):
         table.update({"b": b"2"})
         assert table.setdefault("a", b"9") == b"1"
         assert table.setdefault("c", b"3") == b"3"
         assert table.pop("a") == b"1"
         table.clear()
-        assert table.values() == []
+        assert list(table.values()) == []
     assert table.committed(0) == {"a": b"1"}
     assert batch.writes["rows"] == {"a": DELETED, "b": DELETED, "c": DELETED}
 

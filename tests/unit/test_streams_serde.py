@@ -13,7 +13,7 @@ from processors.records.account import Control, ControlAction, Transfer, Transfe
 from schemas.codec import Codecs
 from schemas.registry import MemoryRegistry
 from streams.engine.event import Message
-from streams.engine.store.memory import Encoded
+from streams.engine.store.port import Encoded
 from streams.serde import GlobalSchema, RecordSchema, subjects
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

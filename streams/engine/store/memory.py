@@ -2,75 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from streams.engine.store.port import DELETED, Changes, Encoded, EncodedRow, RowCodec, Standing
 
 
-class _Deleted:
-    """The absence of a row: a tombstone in an overlay."""
+class MemoryTable:
+    """Committed rows of one table, by partition."""
 
-    def __repr__(self) -> str:
-        return "DELETED"
-
-
-DELETED: Final = _Deleted()
-
-
-class Encoded:
-    """Bytes of a row not decoded yet; also what a schema is handed to decode them."""
-
-    __slots__ = ("headers", "key", "value")
-
-    def __init__(self, value: bytes) -> None:
-        self.value = value
-        self.key = value
-        self.headers: None = None
-
-
-class MemoryStore:
-    """Committed rows of one table, and up to which changelog offset they stand, by partition."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.rows: dict[int, dict[Any, Any]] = {}
-        self.positions: dict[int, int] = {}
+    def __init__(self, codec: RowCodec) -> None:
+        self.codec = codec
+        self.partitions: dict[int, dict[Any, Any]] = {}
         self.delivered: dict[int, int] = {}
+        self._order: dict[int, list[tuple[bytes, Any]]] = {}
 
-    def get(self, partition: int, key: Any, load: Callable[[bytes], Any]) -> Any:
+    def get(self, partition: int, key: Any) -> Any:
         """Return a committed value, or DELETED."""
-        rows = self.rows.get(partition)
+        rows = self.partitions.get(partition)
         if rows is None:
             return DELETED
         value = rows.get(key, DELETED)
         if type(value) is Encoded:
-            value = rows[key] = load(value.value)
+            value = rows[key] = self.codec.load_value(value.value)
         return value
 
-    def items(self, partition: int, load: Callable[[bytes], Any]) -> Iterator[tuple[Any, Any]]:
-        """Yield committed rows of a partition."""
-        for key in list(self.rows.get(partition, ())):
-            yield key, self.get(partition, key, load)
+    def rows(self, partition: int, *, values: bool = True) -> Iterator[tuple[bytes, Any, Any]]:
+        """Yield (key bytes, key, value) in the order of key bytes; the order is kept until keys come or go."""
+        order = self._order.get(partition)
+        if order is None:
+            dump = self.codec.dump_key
+            order = sorted(
+                ((dump(key), key) for key in self.partitions.get(partition, ())),
+                key=lambda row: row[0],
+            )
+            self._order[partition] = order
+        for data, key in order:
+            yield data, key, self.get(partition, key) if values else None
 
-    def restore(self, partition: int, key: Any, value: bytes | None) -> None:
-        """Take one changelog record in; null removes the row."""
-        rows = self.rows.setdefault(partition, {})
-        if value is None:
-            rows.pop(key, None)
-        else:
-            rows[key] = Encoded(value)
+    def count(self, partition: int) -> int:
+        """Return the number of committed rows."""
+        return len(self.partitions.get(partition, ()))
 
-    def commit(self, partition: int, writes: dict[Any, Any], position: int | None) -> None:
-        """Move a committed transaction's overlay in, with the changelog offset after it."""
-        rows = self.rows.setdefault(partition, {})
+    def committed(self, partition: int) -> dict[Any, Any]:
+        """Return a copy of the committed rows; nothing is decoded in place, so any thread may ask."""
+        load = self.codec.load_value
+        return {
+            key: load(value.value) if type(value) is Encoded else value
+            for key, value in self.partitions.get(partition, {}).copy().items()
+        }
+
+    def commit(self, partition: int, writes: Mapping[Any, Any]) -> None:
+        """Move a committed transaction's overlay in."""
+        rows = self.partitions.setdefault(partition, {})
+        count = len(rows)
+        removed = False
         for key, value in writes.items():
             if value is DELETED:
-                rows.pop(key, None)
+                removed = rows.pop(key, DELETED) is not DELETED or removed
             else:
                 rows[key] = value
-        if position is not None:
-            self.positions[partition] = position
+        if removed or len(rows) != count:
+            self._order.pop(partition, None)
+
+    def restore(self, partition: int, rows: Iterable[EncodedRow]) -> None:
+        """Take changelog records in, in their order."""
+        found = self.partitions.setdefault(partition, {})
+        load = self.codec.load_key
+        for key, value in rows:
+            if value is None:
+                found.pop(load(key), None)
+            else:
+                found[load(key)] = Encoded(value)
+        self._order.pop(partition, None)
 
     def wipe(self, partition: int) -> None:
-        """Forget a partition: it is restored from the start of its changelog."""
-        self.rows.pop(partition, None)
-        self.positions.pop(partition, None)
+        """Forget a partition."""
+        self.partitions.pop(partition, None)
+        self._order.pop(partition, None)
+
+
+class MemoryState:
+    """A worker's state in memory; a partition that went away is kept, and goes on by delta when it is back."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, MemoryTable] = {}
+        self._standings: dict[tuple[str, int], Standing] = {}
+        self._following: set[tuple[str, int]] = set()
+
+    def open(self) -> None:
+        """Do nothing: memory is one process's own."""
+
+    def table(self, codec: RowCodec) -> MemoryTable:
+        """Return the rows of one table."""
+        return self._tables.setdefault(codec.name, MemoryTable(codec))
+
+    def attach(self, partitions: Iterable[int]) -> None:
+        """Stop counting on following anything: what is ours is restored next."""
+        self._following.clear()
+
+    def standing(self, table: str, partition: int) -> Standing | None:
+        """Return where a table's partition stands."""
+        return self._standings.get((table, partition))
+
+    def wipe(self, table: str, partition: int) -> None:
+        """Forget a table's partition."""
+        self._standings.pop((table, partition), None)
+        self._tables[table].wipe(partition)
+
+    def restore(
+        self, table: str, partition: int, rows: list[EncodedRow], position: int, topic_id: str
+    ) -> None:
+        """Take changelog records in, in their order, with the offset after them."""
+        self._tables[table].restore(partition, rows)
+        self._standings[table, partition] = Standing(position, topic_id, time.time())
+
+    def follow(self, table: str, partition: int, position: int, topic_id: str) -> None:
+        """The partition stands at the end of its changelog, and follows it from here."""
+        self._standings[table, partition] = Standing(position, topic_id, time.time())
+        self._following.add((table, partition))
+
+    def commit(self, partition: int, changes: list[Changes]) -> None:
+        """Take a committed transaction in."""
+        for each in changes:
+            self._tables[each.table].commit(partition, each.writes)
+            standing = self._standings.get((each.table, partition))
+            if standing is not None and each.position is not None:
+                standing.position = each.position
+
+    def check(self) -> None:
+        """Do nothing: memory does not fail."""
+
+    def touch(self) -> None:
+        """Note that what follows its changelog does so still."""
+        now = time.time()
+        for place in self._following:
+            self._standings[place].used = now
+
+    def close(self) -> None:
+        """Do nothing."""
