@@ -108,6 +108,7 @@ class MemoryState:
 
     def wipe(self, table: str, partition: int) -> None:
         """Forget a table's partition."""
+        self._following.discard((table, partition))
         self._standings.pop((table, partition), None)
         self._tables[table].wipe(partition)
 

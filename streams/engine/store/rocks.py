@@ -140,6 +140,7 @@ class RocksState:
 
     def wipe(self, table: str, partition: int) -> None:
         """Forget a table's partition."""
+        self._following.discard((table, partition))
         self._databases[partition].forget(table)
         self._tables[table].forget(partition)
 
