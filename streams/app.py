@@ -104,6 +104,8 @@ def build_app(
         broker=settings.kafka.bootstrap,
         instance_id=settings.instance_id,
         batch_max=settings.batch_max,
+        store=settings.store,
+        state_dir=settings.state_dir or settings.data / "state",
         replication_factor=settings.kafka.replication_factor,
         partition_key=first_part,
         declare_topics=False,  # `topics apply` creates them, with the catalogue's settings

@@ -169,6 +169,12 @@ class Settings(BaseSettings):
     instance_id: str = Field("0", min_length=1, description="Slot of this worker in its group.")
     data: Path = Field(Path(".fillonce"), description="Folder of local state.")
     batch_max: int = Field(5_000, ge=1, description="Most records in one transaction.")
+    store: Literal["memory://", "rocksdb://"] = Field(
+        "memory://", description="Where tables are kept; rocksdb: on disk, restored by delta."
+    )
+    state_dir: Path | None = Field(
+        None, description="Folder of rocksdb's tables; `state` in the data folder if not given."
+    )
     kafka: Kafka = Kafka()
     registry: SchemaRegistry = SchemaRegistry()
     partitions: Partitions = Partitions()

@@ -21,12 +21,12 @@ KILLS = (
     "after_flush:9",
     "after_offsets:8",
     "before_commit:7",
-    "during_restore:200",
     "after_flush:10",
     "after_assign",
     "after_commit:5",
     "mid_batch:1500",
     "before_store:6",
+    "during_restore:20",
     "after_offsets:6",
     "before_commit:2",
 )

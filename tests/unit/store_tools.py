@@ -95,9 +95,16 @@ def commit(
 
 
 def image(source: Path, target: Path) -> Path:
-    """Copy a state's folder as it lies on disk now: what a kill -9 leaves."""
-    shutil.copytree(source, target)
-    return target
+    """Copy a state's folder as it lies on disk now: what a kill -9 leaves.
+
+    RocksDB may remove a file it needs no more while we copy: then it is done again.
+    """
+    for _ in range(20):
+        try:
+            return Path(shutil.copytree(source, target))
+        except shutil.Error:
+            shutil.rmtree(target)
+    raise AssertionError(f"{source} never stood still")
 
 
 def contents(state: StateStore, partition: int = 0) -> dict[str, dict[str, int]]:

@@ -24,6 +24,7 @@ from rocksdict import (
 
 from streams.engine.errors import StoreError
 from streams.engine.store.folder import FORMAT
+from streams.engine.store.framing import strange_frame
 from streams.engine.store.port import EncodedRow, Standing
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,9 @@ class Database:
         with suppress(FileNotFoundError):
             self._destroy(self._suspect.read_text().strip())
             self._suspect.unlink()
+        strange = strange_frame(self.path)
+        if strange:
+            self._destroy(strange)
         fresh = not self.path.exists()
         try:
             db = Rdict(str(self.path), self._memory.options())
