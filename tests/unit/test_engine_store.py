@@ -79,10 +79,10 @@ def test_rows_come_in_the_order_of_key_bytes(make: Make, tmp_path: Path) -> None
 def test_an_iteration_sees_what_was_there_when_it_began(make: Make, tmp_path: Path) -> None:
     """An outside reader on another task is never shown half a commit."""
     with running(tmp_path, make) as state:
-        commit(state, 1, left={key: 1 for key in "abcd"})
+        commit(state, 1, left=dict.fromkeys("abcd", 1))
         copy = table_of(state, "left").committed(0)
         commit(state, 2, left={"a": DELETED, "b": 2, "e": 2})
-        assert copy == {key: 1 for key in "abcd"}
+        assert copy == dict.fromkeys("abcd", 1)
         assert table_of(state, "left").committed(0) == {"b": 2, "c": 1, "d": 1, "e": 2}
 
 

@@ -6,16 +6,21 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from streams.engine.store.port import DELETED, Changes, Encoded, EncodedRow, RowCodec, Standing
+from streams.engine.store.port import DELETED, Changes, EncodedRow, RowCodec, Standing
 
 
 class MemoryTable:
-    """Committed rows of one table, by partition."""
+    """Committed rows of one table, by partition.
+
+    What was restored and not read yet is kept as bytes, apart: the collector of garbage looks at no
+    bytes, and a restore of a million rows would be looked at again and again.
+    """
 
     def __init__(self, codec: RowCodec) -> None:
         self.codec = codec
         self.partitions: dict[int, dict[Any, Any]] = {}
         self.delivered: dict[int, int] = {}
+        self._encoded: dict[int, dict[Any, bytes]] = {}
         self._order: dict[int, list[tuple[bytes, Any]]] = {}
 
     def get(self, partition: int, key: Any) -> Any:
@@ -24,8 +29,11 @@ class MemoryTable:
         if rows is None:
             return DELETED
         value = rows.get(key, DELETED)
-        if type(value) is Encoded:
-            value = rows[key] = self.codec.load_value(value.value)
+        if value is DELETED and self._encoded[partition]:
+            data = self._encoded[partition].get(key)
+            if data is not None:
+                value = rows[key] = self.codec.load_value(data)
+                del self._encoded[partition][key]
         return value
 
     def rows(self, partition: int, *, values: bool = True) -> Iterator[tuple[bytes, Any, Any]]:
@@ -33,53 +41,62 @@ class MemoryTable:
         order = self._order.get(partition)
         if order is None:
             dump = self.codec.dump_key
-            order = sorted(
-                ((dump(key), key) for key in self.partitions.get(partition, ())),
-                key=lambda row: row[0],
-            )
+            keys = [*self.partitions.get(partition, ()), *self._encoded.get(partition, ())]
+            order = sorted(((dump(key), key) for key in keys), key=lambda row: row[0])
             self._order[partition] = order
         for data, key in order:
             yield data, key, self.get(partition, key) if values else None
 
     def count(self, partition: int) -> int:
         """Return the number of committed rows."""
-        return len(self.partitions.get(partition, ()))
+        return len(self.partitions.get(partition, ())) + len(self._encoded.get(partition, ()))
 
     def committed(self, partition: int) -> dict[Any, Any]:
         """Return a copy of the committed rows; nothing is decoded in place, so any thread may ask."""
         load = self.codec.load_value
-        return {
-            key: load(value.value) if type(value) is Encoded else value
-            for key, value in self.partitions.get(partition, {}).copy().items()
-        }
+        encoded = self._encoded.get(partition, {}).copy()
+        found = {key: load(data) for key, data in encoded.items()}
+        found.update(self.partitions.get(partition, {}).copy())
+        return found
+
+    def _of(self, partition: int) -> tuple[dict[Any, Any], dict[Any, bytes]]:
+        return self.partitions.setdefault(partition, {}), self._encoded.setdefault(partition, {})
 
     def commit(self, partition: int, writes: Mapping[Any, Any]) -> None:
         """Move a committed transaction's overlay in."""
-        rows = self.partitions.setdefault(partition, {})
-        count = len(rows)
+        rows, encoded = self._of(partition)
+        count = len(rows) + len(encoded)
         removed = False
         for key, value in writes.items():
             if value is DELETED:
                 removed = rows.pop(key, DELETED) is not DELETED or removed
+                removed = encoded.pop(key, None) is not None or removed
             else:
                 rows[key] = value
-        if removed or len(rows) != count:
+        if encoded:
+            for key in writes:
+                encoded.pop(key, None)
+        if removed or len(rows) + len(encoded) != count:
             self._order.pop(partition, None)
 
-    def restore(self, partition: int, rows: Iterable[EncodedRow]) -> None:
+    def restore(self, partition: int, records: Iterable[EncodedRow]) -> None:
         """Take changelog records in, in their order."""
-        found = self.partitions.setdefault(partition, {})
+        rows, encoded = self._of(partition)
         load = self.codec.load_key
-        for key, value in rows:
+        for data, value in records:
+            key = load(data)
+            if rows:
+                rows.pop(key, None)
             if value is None:
-                found.pop(load(key), None)
+                encoded.pop(key, None)
             else:
-                found[load(key)] = Encoded(value)
+                encoded[key] = value
         self._order.pop(partition, None)
 
     def wipe(self, partition: int) -> None:
         """Forget a partition."""
         self.partitions.pop(partition, None)
+        self._encoded.pop(partition, None)
         self._order.pop(partition, None)
 
 

@@ -21,7 +21,7 @@ EncodedRow = tuple[bytes, bytes | None]
 
 
 class Encoded:
-    """Bytes of a row not decoded yet; also what a schema is handed to decode them."""
+    """What a schema is handed to decode the bytes of a key or a value."""
 
     __slots__ = ("headers", "key", "value")
 
