@@ -187,8 +187,9 @@ class Table(FaustTable):
         return value
 
     def weigh(self, rows: list[EncodedRow]) -> None:
-        """Note how large rows are, for the estimate of what later batches stage."""
-        self._row_bytes = sum(len(k) + len(v or b"") for k, v in rows) // max(len(rows), 1)
+        """Note how large rows are, some of them, for the estimate of what later batches stage."""
+        some = rows[:64]
+        self._row_bytes = sum(len(k) + len(v or b"") for k, v in some) // max(len(some), 1)
 
     def scan(self, *, values: bool = True) -> Iterator[tuple[bytes, Any, Any]]:
         """Return the partition's rows as they are now: (key bytes, key, value) in the order of key bytes.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from streams.engine.errors import ConfigError, StoreError
+from streams.engine.errors import AgentFailed, ConfigError, StoreError
+from streams.engine.execution import Execution
 from streams.engine.recovery import reason_to_wipe
 from streams.engine.settings import EngineSettings
 from streams.engine.store.cache import MISSING, Cache
@@ -386,6 +389,14 @@ def test_a_store_that_failed_commits_nothing_more(tmp_path: Path) -> None:
         with pytest.raises(StoreError):
             state.check()
         state._databases.clear()
+
+
+def test_a_store_that_fails_is_no_poison_record() -> None:
+    """The record in hand is not blamed and not dead-lettered: the worker ends with 75."""
+    failed = AgentFailed("agent", make_event(), StoreError("the disk is full"))
+    with pytest.raises(StoreError, match="the disk is full") as ended:
+        asyncio.run(Execution.judge(SimpleNamespace(), failed))  # type: ignore[arg-type] # it needs no engine
+    assert ended.value.exit_code == 75
 
 
 def test_a_folder_can_be_opened_again_by_the_same_process(tmp_path: Path) -> None:
