@@ -20,6 +20,7 @@ app = App(
     broker=os.environ.get("FILLONCE_KAFKA__BOOTSTRAP", "127.0.0.1:9092"),
     instance_id=os.environ.get("HOLD_INSTANCE", "0"),
     batch_max=int(os.environ.get("HOLD_BATCH", "5000")),
+    topic_check_seconds=float(os.environ.get("HOLD_TOPIC_CHECK", "10")),
     store=os.environ.get("HOLD_STORE", "memory://"),
     state_dir=os.environ.get("HOLD_STATE", ".fillonce/state"),
 )

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from streams.engine.client import admin_client
 from streams.engine.errors import ConfigError, UnreachableError
@@ -70,6 +70,27 @@ def create(admin: AdminClient, topics: list[Wanted], count: int, settings: Engin
                 ) from error
 
 
+def _require_no_compaction(admin: AdminClient, sources: list[str]) -> None:
+    """Refuse a compacted topic as an agent's input: what compaction takes could not be replayed.
+
+    A broker that does not tell its settings, for lack of a right, is taken at its word.
+    """
+    asked = [ConfigResource(ResourceType.TOPIC, name) for name in sources]
+    if not asked:
+        return
+    for resource, answer in admin.describe_configs(asked, request_timeout=15.0).items():
+        try:
+            policy = answer.result()["cleanup.policy"].value or ""
+        except KafkaException as error:
+            log.info("the settings of %s are not to be had: %s", resource.name, error.args[0].str())
+            continue
+        if "compact" in policy:
+            raise ConfigError(
+                f"topic {resource.name} is compacted, so an agent's history on it could not be replayed: "
+                "read it as a global table, or set its cleanup.policy to delete"
+            )
+
+
 def ensure(
     sources: list[Wanted], others: list[Wanted], settings: EngineSettings
 ) -> tuple[int, dict[str, int]]:
@@ -103,6 +124,7 @@ def ensure(
                 "`fillonce topics apply` creates the catalogue"
             )
         settings.runtime.sleep(0.2)
+    _require_no_compaction(admin, [t.name for t in sources])
     counts = {t.name: found[t.name] for t in sources}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))

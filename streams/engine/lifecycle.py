@@ -16,7 +16,15 @@ from streams.engine.buffers import Buffers
 from streams.engine.client import Client, admin_client
 from streams.engine.delivery import Delivery
 from streams.engine.effects import AfterCommit
-from streams.engine.errors import ConfigError, EngineError, Exit, FencedError, SlotTakenError
+from streams.engine.errors import (
+    ConfigError,
+    EngineError,
+    Exit,
+    FencedError,
+    RestartError,
+    SlotTakenError,
+    UnreachableError,
+)
 from streams.engine.execution import Execution
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import PartitionState
@@ -24,6 +32,7 @@ from streams.engine.poison import Poison
 from streams.engine.sender import OutsideSender
 from streams.engine.settings import EngineSettings
 from streams.engine.store.choose import state_of
+from streams.engine.topicwatch import TopicWatch
 from streams.engine.transaction import Protocol, State
 
 log = logging.getLogger(__name__)
@@ -54,6 +63,9 @@ class Lifecycle(Service):
         self.tables = list(app.tables.values())
         self.stores = state_of(self.settings, self.name)
         self._touched = self._now()
+        self._watch: TopicWatch | None = None
+        self._looked = self._now()
+        self._looking: asyncio.Task[None] | None = None
         self.counts: dict[str, int] = {}
         self.outside = OutsideSender(self.settings, self.count_of)
         self.execution = Execution(self)
@@ -63,6 +75,7 @@ class Lifecycle(Service):
         self._epoch = -1
         self._thread = runtime.executor("kafka")
         self._restorer = runtime.executor("restore")
+        self._looker = runtime.executor("topics")
         self._globals: recovery.GlobalReader | None = None
         self._effects: AfterCommit | None = None
         self._open = False
@@ -113,6 +126,35 @@ class Lifecycle(Service):
             self._touched = now
             self.stores.touch()
 
+    async def _look_before(self, error: BaseException, code: int) -> NoReturn:
+        """End the worker; where its topics are no longer what they were, that is the reason to tell."""
+        if self._watch is not None:
+            try:
+                await self._looker.run(self._watch.look)
+            except ConfigError as reason:
+                self._die(reason, Exit.CONFIG)
+            except (EngineError, KafkaException) as other:
+                log.info("topics: %s", other)
+        self._die(error, code)
+
+    def _look_at_topics(self) -> None:
+        """Have a look under way now and then; raise what the last one found."""
+        if self._watch is None or self.settings.topic_check_seconds <= 0:
+            return
+        task = self._looking
+        if task is not None and task.done():
+            self._looking = None
+            if not task.cancelled() and (error := task.exception()) is not None:
+                if isinstance(error, ConfigError):
+                    raise error
+                log.info("topics: %s", error)
+        now = self._now()
+        if self._looking is None and now - self._looked > self.settings.topic_check_seconds:
+            self._looked = now
+            self._looking = asyncio.get_running_loop().create_task(
+                self._looker.run(self._watch.look)
+            )
+
     async def _kafka(self, fun: Callable[..., Any], *args: Any) -> Any:
         return await self._thread.run(fun, *args)
 
@@ -127,6 +169,7 @@ class Lifecycle(Service):
             while not self.should_stop:
                 await self.turn()
                 self._touch()
+                self._look_at_topics()
             await self._leave()
         except asyncio.CancelledError:
             raise
@@ -134,11 +177,13 @@ class Lifecycle(Service):
             self._die(error, Exit.FENCED)
         except FencedError as error:
             await self._fenced(error)
+        except (RestartError, UnreachableError) as error:
+            await self._look_before(error, int(error.exit_code))
         except EngineError as error:
             self._die(error, int(error.exit_code))
         except KafkaException as error:
             # A look-up that nobody answered, such as a log's bounds while the broker is away.
-            self._die(error, Exit.RESTART)
+            await self._look_before(error, Exit.RESTART)
         except Exception as error:
             log.exception("the engine failed")
             self._die(error, Exit.FAILED)
@@ -185,6 +230,9 @@ class Lifecycle(Service):
         _, self.counts = await self._kafka(
             declare.ensure, sources, [*own, *globals_], self.settings
         )
+        if self.topics:
+            watched = [*self.topics, *(t.name for t in own if not t.name.endswith(".dlq"))]
+            self._watch = await self._looker.run(TopicWatch, admin_client(self.settings), watched)
         await self._kafka(self.client.open_producer)
         failpoint("after_init")
         self._globals = recovery.GlobalReader(list(self.app.global_tables.values()), self.settings)
@@ -233,4 +281,8 @@ class Lifecycle(Service):
         if self._globals is not None:
             await self._kafka(self._globals.close)
         await self._restorer.run(self.stores.close)
+        if self._looking is not None:
+            self._looking.cancel()
+        for executor in (self._thread, self._restorer, self._looker):
+            executor.close()
         self.watchdog.close()

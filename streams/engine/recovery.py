@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from streams.engine.client import admin_client
@@ -17,6 +17,7 @@ from streams.engine.messages import record_of
 from streams.engine.reader import log_ends, plain_consumer, read_chunks, read_until
 from streams.engine.settings import TRANSACTION_SECONDS, EngineSettings
 from streams.engine.store.port import Standing, StateStore
+from streams.engine.topicwatch import facts_of
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def restore(
     consumer = plain_consumer(settings, "recovery")
     try:
         ends = log_ends(admin, wanted, runtime=settings.runtime)
-        topic_ids = topic_ids_of(admin, list(names))
+        topic_ids = _topic_ids(admin, list(names))
         retention = _Retention(admin)
         starts: dict[Place, int] = {}
         for topic, partition in wanted:
@@ -125,24 +126,13 @@ def reason_to_wipe(
     return ""
 
 
-def topic_ids_of(admin: AdminClient, topics: list[str]) -> dict[str, str]:
-    """Return the id of each topic: one that was deleted and made again has another.
-
-    Raises:
-        UnreachableError: the broker does not tell.
-    """
-    found = {}
-    answers = admin.describe_topics(TopicCollection(topics), request_timeout=15.0)
-    for topic, answer in answers.items():
-        try:
-            key = answer.result().topic_id
-        except KafkaException as error:
-            raise UnreachableError(
-                f"the id of topic {topic} is not to be had: {error.args[0].str()}"
-            ) from error
-        most, least = key.get_most_significant_bits(), key.get_least_significant_bits()
-        found[topic] = f"{most % 2**64:016x}{least % 2**64:016x}"
-    return found
+def _topic_ids(admin: AdminClient, topics: list[str]) -> dict[str, str]:
+    """Return the id of each changelog: one that was deleted and made again has another."""
+    facts = facts_of(admin, topics)
+    missing = sorted(set(topics) - set(facts))
+    if missing:
+        raise UnreachableError(f"changelog {missing[0]} is not there")
+    return {topic: fact.topic_id for topic, fact in facts.items()}
 
 
 class _Retention:

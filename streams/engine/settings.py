@@ -99,7 +99,8 @@ class EngineSettings:
 
     `client` holds librdkafka settings such as TLS; a pinned one is refused by name. `fetch_wait_ms` is
     how long the broker holds an empty fetch: a partition's end is told only when one comes back, so
-    a commit marker behind the last record is passed after that time and `idle_commit_ms`.
+    a commit marker behind the last record is passed after that time and `idle_commit_ms`. The topics'
+    ids and partition counts are looked at every `topic_check_seconds`; 0 looks at the start only.
 
     `store` is memory:// or rocksdb://, the latter in `state_dir`/<app>/<instance>, with `store_memory`
     bytes for its blocks and unflushed writes and `cache_rows` decoded values above it. A batch is
@@ -125,6 +126,7 @@ class EngineSettings:
     declare_topics: bool = True
     replication_factor: int = 1
     topic_wait_seconds: float = 30.0
+    topic_check_seconds: float = 10.0
     partition_key: PartitionKey = whole_key
     clock: Clock = field(default_factory=SystemClock)
     runtime: Runtime = field(default_factory=SystemRuntime)

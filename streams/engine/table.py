@@ -7,13 +7,13 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from faust.tables.table import Table as FaustTable
 
 from streams.engine.errors import ConfigError
-from streams.engine.event import Event, current_event
+from streams.engine.event import Event, current, current_event
 from streams.engine.store.memory import MemoryTable
 from streams.engine.store.merge import merged
 from streams.engine.store.port import DELETED, Encoded, EncodedRow, TableStore
@@ -42,7 +42,7 @@ _PLAIN = frozenset(
 def require_immutable(value: Any) -> None:
     """Raise TypeError unless nothing can change `value` behind the table's back."""
     kind = type(value)
-    if kind in _PLAIN or kind in _checked or isinstance(value, _SCALARS):
+    if kind in _checked or isinstance(value, _SCALARS):
         return
     if kind in (tuple, frozenset):
         for item in value:
@@ -64,6 +64,15 @@ def require_immutable(value: Any) -> None:
 
 
 def _event_of(table: str) -> Event:
+    """Return the event in hand: a table belongs to its partition.
+
+    Raises:
+        DeadEvent: that event is over.
+        RuntimeError: there is none.
+    """
+    event = current.get()
+    if event is not None and event.alive:
+        return event
     event = current_event()
     if event is None:
         raise RuntimeError(
@@ -76,6 +85,7 @@ def _event_of(table: str) -> Event:
 ROW_BYTES = 256
 """What a staged record is taken to weigh before the first ones were encoded."""
 _SIZED = frozenset({bytes, str})
+_UNWRITTEN: Final = object()
 
 
 class Rows:
@@ -147,8 +157,10 @@ class Table(FaustTable):
 
     def _find(self, event: Event, key: Any) -> Any:
         writes = event.batch.writes.get(self.name)
-        if writes is not None and key in writes:
-            return writes[key]
+        if writes is not None:
+            value = writes.get(key, _UNWRITTEN)
+            if value is not _UNWRITTEN:
+                return value
         return self.store.get(event.message.partition, key)
 
     def __getitem__(self, key: Any) -> Any:
@@ -166,10 +178,12 @@ class Table(FaustTable):
         return self._find(_event_of(self.name), key) is not DELETED
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        require_immutable(value)
+        kind = type(value)
+        if kind not in _PLAIN:
+            require_immutable(value)
         batch = _event_of(self.name).batch
         batch.table(self.name)[key] = value
-        batch.overlay_bytes += len(value) if type(value) in _SIZED else self._row_bytes
+        batch.overlay_bytes += len(value) if kind in _SIZED else self._row_bytes
 
     def __delitem__(self, key: Any) -> None:
         if key not in self:
