@@ -97,11 +97,11 @@ def test_a_restore_folds_records_in_their_order(make: Make, tmp_path: Path) -> N
         commit(state, 1, left={"a": 1, "b": 1})
         assert (left.get(0, "a"), left.get(0, "new"), left.count(0)) == (1, DELETED, 2)
         state.attach([0])
-        rows = [(b"a", b"5"), (b"b", None), (b"new", b"6"), (b"a", b"7")]
+        rows = [(b"a", b"5"), (b"b", None), (b"new", b"6"), (b"a", b"7"), (b"c", b"8")]
         state.restore("left", 0, rows, 5, ID)
         state.follow("left", 0, 6, ID)
         assert [left.get(0, key) for key in ("a", "b", "new")] == [7, DELETED, 6]
-        assert left.count(0) == 2
+        assert left.count(0) == 3
         standing = state.standing("left", 0)
         assert standing is not None
         assert standing.position == 6
