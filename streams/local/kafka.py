@@ -31,7 +31,8 @@ _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
     # A misspelt topic is an error, not a new topic.
     "auto.create.topics.enable": "false",
     "num.partitions": "4",
@@ -69,6 +70,8 @@ class LocalKafka(Daemon):
         folder: data, configuration and log.
         port: for clients.
         controller_port: for itself.
+        proxied: ports of a second listener for clients behind a proxy: where the broker listens, and
+            the proxy's, which it tells those clients to come to.
         die_with_parent: see `streams.local.processes.spawn`.
         process: a process of an earlier start that is to be taken over.
     """
@@ -81,12 +84,14 @@ class LocalKafka(Daemon):
         *,
         port: int,
         controller_port: int,
+        proxied: tuple[int, int] | None = None,
         die_with_parent: bool = False,
         process: ProcessRef | None = None,
     ) -> None:
         super().__init__(folder, die_with_parent=die_with_parent, process=process)
         self.port = port
         self.controller_port = controller_port
+        self.proxied = proxied
         self._java: Java | None = None
         self._home: Path | None = None
 
@@ -98,7 +103,7 @@ class LocalKafka(Daemon):
     @property
     def ports(self) -> tuple[int, ...]:
         """All ports that it listens on."""
-        return (self.port, self.controller_port)
+        return (self.port, self.controller_port, *(self.proxied[:1] if self.proxied else ()))
 
     def provide(self, notify: Notify = quiet) -> None:
         """Find Java and the broker's jars.
@@ -113,9 +118,13 @@ class LocalKafka(Daemon):
         """Write the configuration, and format the storage if that was not done before."""
         data = self.folder / "data"
         listeners = f"PLAINTEXT://{self.address},CONTROLLER://{_HOST}:{self.controller_port}"
+        advertised = f"PLAINTEXT://{self.address}"
+        if self.proxied is not None:
+            listeners += f",PROXIED://{_HOST}:{self.proxied[0]}"
+            advertised += f",PROXIED://{_HOST}:{self.proxied[1]}"
         settings = _SETTINGS | {
             "listeners": listeners,
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "advertised.listeners": advertised,
             "controller.quorum.voters": f"1@{_HOST}:{self.controller_port}",
             "log.dirs": str(data),
         }
