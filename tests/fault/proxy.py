@@ -41,7 +41,7 @@ class Act(StrEnum):
     """It passes, and the connection is cut in place of the answer."""
 
 
-_KEPT = (Act.HOLD, Act.FREEZE, Act.SWALLOW)
+KEPT = (Act.HOLD, Act.FREEZE, Act.SWALLOW)
 
 
 @dataclass(eq=False)
@@ -283,7 +283,7 @@ class _Link:
             self.forward(request, frame)
             return True
         go_on = True
-        if rule.act in _KEPT:
+        if rule.act in KEPT:
             self._owes = True
             rule.keep(self, request, frame)
             self._frozen = rule if rule.act is Act.FREEZE else None
