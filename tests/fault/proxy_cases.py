@@ -173,9 +173,20 @@ def _environment(case: Case, wire: Wire, hold: Hold, *, recycle: bool) -> dict[s
 
 def _follow_up(rule: Rule, proxy: FrameProxy, crew: _Crew) -> bool:
     """Release what is kept, a producer's while a later transaction is open and has records; whether it came so."""
-    (hit,) = rule.hits
     if rule.act not in KEPT:
         return True
+    stall = stall_next_transaction(proxy, rule.hits[0])
+    of_producer = rule.hits[0].facts.transactional_id is not None
+    if crew.until(stall.hit.is_set, 20 if of_producer else 2, 0.01):
+        stall.hits[0].answered.wait(5)
+    return bool(rule.release()) and (bool(stall.hits) or not of_producer)
+
+
+def stall_next_transaction(proxy: FrameProxy, hit: Request) -> Rule:
+    """Let the answer to the first records of the transaction after the faulted one come late: its flush waits for it.
+
+    So that transaction is open, with records and without offsets, when what was kept is released.
+    """
 
     def later(request: Request) -> bool:
         if request.facts.transactional_id is None:
@@ -185,12 +196,7 @@ def _follow_up(rule: Rule, proxy: FrameProxy, crew: _Crew) -> bool:
             r.api == Api.END_TXN or r.facts.epoch not in {-1, hit.facts.epoch} for r in between
         )
 
-    # Its flush waits for this answer: the transaction stays open meanwhile.
-    stall = proxy.arm(Rule(Act.SLOW, Api.PRODUCE, seconds=0.3, where=later))
-    of_producer = hit.facts.transactional_id is not None
-    if crew.until(stall.hit.is_set, 20 if of_producer else 2, 0.01):
-        stall.hits[0].answered.wait(5)
-    return bool(rule.release()) and (bool(stall.hits) or not of_producer)
+    return proxy.arm(Rule(Act.SLOW, Api.PRODUCE, seconds=0.3, where=later))
 
 
 def _judge(hold: Hold, feeder: threading.Thread, crew: _Crew, outcome: Outcome) -> None:
