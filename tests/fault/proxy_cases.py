@@ -60,7 +60,7 @@ class Outcome:
 
 
 APIS = (Api.PRODUCE, Api.ADD_PARTITIONS_TO_TXN, Api.ADD_OFFSETS_TO_TXN, Api.END_TXN, Api.TXN_OFFSET_COMMIT, Api.INIT_PRODUCER_ID, Api.FIND_COORDINATOR, Api.OFFSET_FETCH, Api.JOIN_GROUP, Api.HEARTBEAT, Api.LEAVE_GROUP, Api.SYNC_GROUP)  # fmt: skip
-"""All that a worker sends but for fetches and metadata; it has no use for OffsetCommit."""
+"""All that a worker sends but for fetches and metadata; OffsetCommit it may not send, and each round looks."""
 
 CASES = [Case(act, api) for act, api in product(Act, APIS)]
 """All of them: the long runs take these, with several seeds each."""
@@ -133,8 +133,8 @@ def run_case(
     Returns:
         Whether the fault hit, and what was wrong in the end; a round that did not hit proves nothing.
     """
-    outcome, chance, proxy = Outcome(), random.Random(seed), wire.proxy
-    hold = Hold(Oracle(wire.direct), f"{case.name}-{seed}-{len(proxy.log)}.", seed, orders)
+    outcome, chance, proxy, since = Outcome(), random.Random(seed), wire.proxy, len(wire.proxy.log)
+    hold = Hold(Oracle(wire.direct), f"{case.name}-{seed}-{since}.", seed, orders)
     hold.rate = RATE
     workers = Workers(folder, **_environment(case, wire, hold, recycle=recycle))
     nth = 1 if case.api in AT_START or case.api is Api.LEAVE_GROUP else chance.randrange(1, 6)
@@ -153,6 +153,8 @@ def run_case(
             outcome.hit = rule.hit.wait(15) and _follow_up(rule, proxy, crew)
         _judge(hold, feeder, crew, outcome)
         _leave(case, rule, crew, outcome)
+        if any(request.api == Api.OFFSET_COMMIT for request in proxy.log[since:]):
+            outcome.anomalies.append("an offset was committed outside of any transaction")
         outcome.evidence = "; ".join(str(request) for request in rule.hits)
         if rule.hits and case.act not in _UNSEEN and proxy.reused(rule.hits[0]):
             outcome.anomalies.append(f"its epoch was used again after {rule.hits[0]}")
