@@ -101,6 +101,7 @@ class Rule:
         self.seen = 0
         self.hits: list[Request] = []
         self.hit = threading.Event()
+        self.released = 0
         self._kept: list[tuple[_Link, Request, bytes]] = []
 
     def takes(self, request: Request) -> bool:
@@ -121,6 +122,7 @@ class Rule:
             link.forward(request, frame)
         for _, request, _ in kept:
             assert request.answered.wait(seconds), f"the broker did not answer {request}"
+        self.released += len(kept)
         return [request for _, request, _ in kept]
 
 
