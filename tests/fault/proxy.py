@@ -152,10 +152,10 @@ class FrameProxy:
             self._rules.append(rule)
         return rule
 
-    def disarm(self) -> None:
-        """Let everything pass; what is kept stays with its rules."""
+    def disarm(self, *rules: Rule) -> None:
+        """Let these rules count no more, all if none is named; what is kept stays with them."""
         with self._lock:
-            self._rules.clear()
+            self._rules = [rule for rule in self._rules if rules and rule not in rules]
 
     def close(self) -> None:
         """Cut everything."""

@@ -10,8 +10,11 @@ from streams.engine.client import Client
 
 __all__ = ["app"]
 
-if os.environ.get("PROXY_MEMBERSHIP"):
-    app.engine_settings = replace(app.engine_settings, membership=os.environ["PROXY_MEMBERSHIP"])
+app.engine_settings = replace(
+    app.engine_settings,
+    membership=os.environ.get("PROXY_MEMBERSHIP", "static"),
+    client={"client.id": app.conf.id},  # by it the proxy knows whose request a frame is
+)
 
 
 if os.environ.get("PROXY_RECYCLE") == "off":

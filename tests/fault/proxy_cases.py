@@ -26,6 +26,7 @@ RESTART = (75, -6)
 """Exit statuses that the supervisor restarts after: asked for, or a crash."""
 AT_START = frozenset({Api.INIT_PRODUCER_ID, Api.FIND_COORDINATOR, Api.OFFSET_FETCH, Api.JOIN_GROUP, Api.SYNC_GROUP})  # fmt: skip
 """Requests of a starting worker."""
+_RARE = frozenset({Api.HEARTBEAT, Api.LEAVE_GROUP})
 _UNSEEN = frozenset({Act.DELAY, Act.SLOW, Act.DUPLICATE})
 """What a client does not notice, and need not."""
 
@@ -152,8 +153,8 @@ def run_case(
     hold = Hold(Oracle(wire.direct), f"{case.name}-{seed}-{since}.", seed, orders)
     hold.rate = RATE
     workers = Workers(folder, **_environment(case, wire, hold, recycle=recycle))
-    nth = 1 if case.api in AT_START or case.api is Api.LEAVE_GROUP else chance.randrange(1, 6)
-    rule = Rule(case.act, case.api, nth=nth if case.api is not Api.HEARTBEAT else 1, seconds=3.0)
+    nth = 1 if case.api in AT_START or case.api in _RARE else chance.randrange(1, 6)
+    rule = Rule(case.act, case.api, nth=nth, seconds=3.0, where=lambda request: request.header.client_id == hold.group)  # fmt: skip
     feeder = threading.Thread(target=hold.feed, daemon=True)
     try:
         if case.api in AT_START:
@@ -168,13 +169,14 @@ def run_case(
             outcome.hit = rule.hit.wait(15) and _follow_up(rule, proxy, crew)
         _judge(hold, feeder, crew, outcome)
         _leave(case, rule, crew, outcome)
-        if any(request.api == Api.OFFSET_COMMIT for request in proxy.log[since:]):
+        mine = [r for r in proxy.log[since:] if r.header.client_id == hold.group]
+        if any(request.api == Api.OFFSET_COMMIT for request in mine):
             outcome.anomalies.append("an offset was committed outside of any transaction")
         outcome.evidence = "; ".join(str(request) for request in rule.hits)
         if rule.hits and case.act not in _UNSEEN and proxy.reused(rule.hits[0]):
             outcome.anomalies.append(f"its epoch was used again after {rule.hits[0]}")
     finally:
-        proxy.disarm()
+        proxy.disarm(rule)
         workers.end()
     return outcome
 
@@ -196,6 +198,7 @@ def _follow_up(rule: Rule, proxy: FrameProxy, crew: _Crew) -> bool:
     of_producer = rule.hits[0].facts.transactional_id is not None
     if crew.until(stall.hit.is_set, 20 if of_producer else 2, 0.01):
         stall.hits[0].answered.wait(5)
+    proxy.disarm(stall)
     rule.release()
     return rule.released > 0 and (bool(stall.hits) or not of_producer)
 
@@ -207,9 +210,10 @@ def stall_next_transaction(proxy: FrameProxy, hit: Request) -> Rule:
     """
 
     def later(request: Request) -> bool:
-        if request.facts.transactional_id is None:
+        client = hit.header.client_id
+        if request.facts.transactional_id is None or request.header.client_id != client:
             return False
-        between = proxy.log[hit.number :]
+        between = [r for r in proxy.log[hit.number :] if r.header.client_id == client]
         return any(
             r.api == Api.END_TXN or r.facts.epoch not in {-1, hit.facts.epoch} for r in between
         )
