@@ -12,6 +12,7 @@ from faust.app.base import BootStrategy as FaustBootStrategy
 from streams.engine.agent import Agent
 from streams.engine.clock import ClockInput
 from streams.engine.errors import ConfigError
+from streams.engine.runtime import SystemRuntime
 from streams.engine.settings import EngineSettings, require_name
 from streams.engine.source import Source
 from streams.engine.stream import Stream
@@ -106,6 +107,12 @@ class App(faust.App):
     async def on_start(self) -> None:
         """Call every time the app starts."""
         self.finalize()
+
+    async def on_stop(self) -> None:
+        """Stop; a second signal ends the process without waiting."""
+        runtime = self.engine_settings.runtime
+        if isinstance(runtime, SystemRuntime):
+            runtime.end_on_signal()
 
     async def _wait_for_table_recovery_completed(self) -> bool:
         return bool(await self.wait_for_stopped(self.ready.wait()))

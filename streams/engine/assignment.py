@@ -37,15 +37,19 @@ class Assignment(Sending):
         partitions = sorted({partition for _, partition in self.client.assigned})
         wanted = [(topic, partition) for topic in self.topics for partition in partitions]
         committed = await self._kafka(self.client.committed, wanted)
+
+        def over() -> bool:
+            return self.should_stop or self.client.epoch != epoch
+
         restoring = asyncio.ensure_future(
             self._restorer.run(
-                recovery.restore, self.stores, self.tables, partitions, self.settings
+                recovery.restore, self.stores, self.tables, partitions, self.settings, over
             )
         )
-        while not restoring.done() and self.client.epoch == epoch:
+        while not restoring.done() and not over():
             await self._kafka(self.client.fetch, 0.05, 1)
         count = await restoring
-        if self.client.epoch != epoch:
+        if over():
             return
         failpoint("after_restore")
         await self._start(partitions, committed)

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     UNREACHABLE = 4
     FENCED = 70
     RESTART = 75
+    TERMINATED = 143
 
 
 class EngineError(Exception):

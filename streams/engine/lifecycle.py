@@ -37,6 +37,8 @@ from streams.engine.transaction import Protocol, State
 
 log = logging.getLogger(__name__)
 
+STOP_SECONDS = 25.0
+"""How long a stop may take: a batch, a commit, and the goodbye to the group."""
 TOUCH_SECONDS = 60.0
 """How often an idle worker's stores note that they follow their changelogs."""
 
@@ -116,8 +118,14 @@ class Lifecycle(Service):
         self.add_future(self._main())
 
     async def on_stop(self) -> None:
-        """Let the batch in hand end, then leave."""
-        await asyncio.wait_for(self._finished.wait(), timeout=25.0)
+        """Let the batch in hand end, then leave; what takes longer than 25 s is ended by force."""
+        try:
+            await asyncio.wait_for(self._finished.wait(), timeout=STOP_SECONDS)
+        except TimeoutError as error:
+            log.critical(
+                "%s did not stop within %g s: %s", self.name, STOP_SECONDS, self.execution.who()
+            )
+            self._die(error, Exit.TERMINATED)
 
     def _touch(self) -> None:
         """Keep the time of the stores' last use fresh, so that an idle worker's are not taken for stale."""

@@ -105,6 +105,7 @@ def read_chunks(
     take: Callable[[tuple[str, int], list[Any]], Any],
     patience: float,
     runtime: Runtime = SYSTEM,
+    stopped: Callable[[], bool] = bool,
 ) -> dict[tuple[str, int], int]:
     """Read partitions from `starts` until the position reaches `ends`: markers are no records.
 
@@ -115,8 +116,9 @@ def read_chunks(
         take: given a partition and some of its records in order, as the client hands them out.
         patience: seconds without any progress.
         runtime: its clock.
+        stopped: whether nobody waits for it any more.
     Returns:
-        The position reached, by partition.
+        The position reached, by partition; short of the ends where it was stopped.
     Raises:
         UnreachableError: nothing came for `patience` seconds; the error names the partition.
     """
@@ -126,7 +128,7 @@ def read_chunks(
         return positions
     consumer.assign([TopicPartition(t, p, positions[t, p]) for t, p in sorted(missing)])
     progress = runtime.monotonic()
-    while missing:
+    while missing and not stopped():
         records, reached = _next_chunk(consumer)
         for tp, messages in records.items():
             take(tp, messages)

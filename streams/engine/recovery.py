@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -31,7 +32,11 @@ Place = tuple[str, int]
 
 
 def restore(
-    stores: StateStore, tables: list[Any], partitions: list[int], settings: EngineSettings
+    stores: StateStore,
+    tables: list[Any],
+    partitions: list[int],
+    settings: EngineSettings,
+    stopped: Callable[[], bool] = bool,
 ) -> int:
     """Restore every table's partitions from where its store stands.
 
@@ -43,6 +48,8 @@ def restore(
         tables: all of the app's.
         partitions: those that are ours now; no other is followed any longer.
         settings: where Kafka is.
+        stopped: whether the partitions are gone again, or the worker ends: what was read stays, and the
+            rest is for the next time.
     Returns:
         Number of changelog records read.
     Raises:
@@ -89,7 +96,11 @@ def restore(
                     stores.wipe(names[topic], partition)
                     standing = None
             starts[topic, partition] = max(0 if standing is None else standing.position, low)
-        reached = read_chunks(consumer, starts, ends, take, PATIENCE_SECONDS, settings.runtime)
+        reached = read_chunks(
+            consumer, starts, ends, take, PATIENCE_SECONDS, settings.runtime, stopped
+        )
+        if stopped():
+            return count
         for (topic, partition), position in reached.items():
             stores.follow(names[topic], partition, position, topic_ids[topic])
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -185,6 +186,14 @@ class SystemRuntime:
     def exit(self, code: int) -> NoReturn:
         """End the process at once, without any clean-up."""
         _end(code)
+
+    def end_on_signal(self) -> None:
+        """Let the next SIGTERM or SIGINT end the process: its stop is under way, and somebody will not wait."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _end, 128 + number)
 
 
 def _end(code: int) -> NoReturn:

@@ -37,7 +37,12 @@ if not (
     raise ConfigError("batch + commit < transaction < session < poll interval does not hold")
 
 PINNED_COMMON: Mapping[str, Any] = MappingProxyType(
-    {"metadata.recovery.strategy": "none", "log.connection.close": True}
+    {
+        "metadata.recovery.strategy": "none",
+        "log.connection.close": True,
+        # A fetch that nobody answers on a half-open connection stalls its reader for this long.
+        "socket.timeout.ms": 10_000,
+    }
 )
 PINNED_CONSUMER: Mapping[str, Any] = MappingProxyType(
     {
