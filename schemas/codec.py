@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from processors.errors import ConfigError, DecodeError, PipelineError, UnavailableError
@@ -25,6 +25,13 @@ from schemas.shape import full_name
 __all__ = ["Codec", "Codecs", "schema_id_of", "schema_text"]
 
 R = TypeVar("R", bound=Record)
+
+REPLICATION_SECONDS = 60.0
+"""How long a processor waits for a schema id that its registry does not know yet."""
+MISSING_ASKED_EVERY = 1.0
+"""Seconds between two questions for an id that was given up."""
+MISSING_KEPT = 1_000
+"""Missing ids remembered: those of damaged records have no end."""
 
 
 def schema_text(model: type[Record]) -> str:
@@ -61,6 +68,9 @@ class Codecs:
         subjects: subject of each model, or several: a record kept in more than one topic. A
             table's subject is `<changelog topic>-value`.
         register: whether a schema that its subject lacks is registered; otherwise it is an error.
+        patience: seconds for which an id that the registry does not know may yet come: another
+            registry's node may know it already. Until then it is unavailable, not wrong.
+        monotonic: seconds of a clock that never goes back; without one there is no patience.
     """
 
     def __init__(
@@ -69,8 +79,13 @@ class Codecs:
         subjects: Mapping[type[Record], str | Iterable[str]],
         *,
         register: bool = True,
+        patience: float = 0.0,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self._registry = registry
+        self._patience = patience
+        self._monotonic = monotonic
+        self._missing: dict[int, tuple[float, float]] = {}
         self._subjects = {
             model: (names,) if isinstance(names, str) else tuple(names)
             for model, names in subjects.items()
@@ -123,24 +138,45 @@ class Codecs:
             raise _translated(error, avro_name=model.avro_name, subject=subject) from error
 
     def writer(self, schema_id: int, avro_name: str) -> str:
-        """Return the text of a writer's schema; each id is asked for once.
+        """Return the text of a writer's schema; each id is asked for once, a missing one again.
 
         Raises:
             DecodeError: the registry has no Avro schema of that id.
-            UnavailableError: the registry does not answer.
+            UnavailableError: the registry does not answer, or may yet come to know the id.
         """
         if schema_id not in self._writers:
             try:
-                if not 0 < schema_id <= ID_MAX:
-                    raise SchemaNotFoundError("no registry gives out such an id")
-                self._writers[schema_id] = self._registry.schema_by_id(schema_id)
+                self._writers[schema_id] = self._ask(schema_id)
             except SchemaNotFoundError as error:
-                raise DecodeError(
-                    "the schema id is unknown", avro_name=avro_name, schema_id=schema_id
-                ) from error
+                facts = {"avro_name": avro_name, "schema_id": schema_id}
+                if error.context.get("passing"):
+                    raise UnavailableError("the schema id is not known yet", **facts) from error
+                raise DecodeError("the schema id is unknown", **facts) from error
             except RegistryError as error:
                 raise _translated(error, avro_name=avro_name, schema_id=schema_id) from error
         return self._writers[schema_id]
+
+    def _ask(self, schema_id: int) -> str:
+        """Ask the registry for a schema, not more often than `MISSING_ASKED_EVERY` for a missing one."""
+        if not 0 < schema_id <= ID_MAX:
+            raise SchemaNotFoundError("no registry gives out such an id")
+        if self._monotonic is None:
+            return self._registry.schema_by_id(schema_id)
+        now = self._monotonic()
+        first, asked = self._missing.get(schema_id, (now, -MISSING_ASKED_EVERY))
+        late = now - first >= self._patience
+        if late and now - asked < MISSING_ASKED_EVERY:
+            raise SchemaNotFoundError("the registry did not know it a moment ago")
+        try:
+            text = self._registry.schema_by_id(schema_id)
+        except SchemaNotFoundError as error:
+            if len(self._missing) >= MISSING_KEPT:
+                self._missing.pop(next(iter(self._missing)))
+            self._missing[schema_id] = (first, now)
+            error.context["passing"] = not late and "kind" not in error.context
+            raise
+        self._missing.pop(schema_id, None)
+        return text
 
 
 def _translated(error: RegistryError, **context: object) -> PipelineError:

@@ -7,6 +7,7 @@ Importing this module reads no setting and connects to nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from connectors.clock import SystemClock
 from connectors.desk import Desk
 from connectors.recorded import RecordedFile
 from processors.errors import ConfigError
-from schemas.codec import Codecs
+from schemas.codec import REPLICATION_SECONDS, Codecs
 from schemas.registry import HttpRegistry
 from schemas.registry_port import Registry
 from streams import log, topics
@@ -32,6 +33,9 @@ from streams.serde import subjects
 from streams.settings import Settings, load_settings
 from streams.venues import Gateways, SimulatorClock
 from streams.version import code_version, environment
+
+LOOKUP_SECONDS = 1.5
+"""A worker asks for an unknown schema id inside a batch: two attempts end well before the batch must."""
 
 
 class PipelineApp(App):
@@ -85,7 +89,13 @@ def build_app(
         raise ConfigError(
             "there is no such processor", name=name, hint=f"one of {', '.join(topics.PROCESSORS)}"
         )
-    codecs = Codecs(registry or registry_of(settings), _subjects_of(name), register=False)
+    codecs = Codecs(
+        registry or registry_of(settings, timeout=LOOKUP_SECONDS, retries=1),
+        _subjects_of(name),
+        register=False,
+        patience=REPLICATION_SECONDS,
+        monotonic=None if replay else time.monotonic,
+    )
     describe: dict[str, Any] = {
         "processor": name,
         "settings": settings.masked(),
@@ -110,6 +120,11 @@ def build_app(
         partition_key=first_part,
         declare_topics=False,  # `topics apply` creates them, with the catalogue's settings
         effects_max=settings.venue.calls_at_once,
+        poison=settings.dead_letters.policy,
+        poison_retries=settings.dead_letters.retries,
+        dead_letter_rate=settings.dead_letters.rate,
+        dead_letter_window=settings.dead_letters.window,
+        dead_letter_run=settings.dead_letters.run,
         client=settings.kafka_client,
         describe=describe,
         datadir=str(settings.data / "faust" / name),
@@ -139,18 +154,20 @@ def prepare(codecs: Codecs) -> Mapping[str, int]:
         raise ConfigError(error.message, **{**error.context, "hint": hint}) from error
 
 
-def registry_of(settings: Settings) -> HttpRegistry:
+def registry_of(settings: Settings, *, timeout: float = 5.0, retries: int = 2) -> HttpRegistry:
     """Return the registry of the settings; nothing is connected yet.
 
     Args:
         settings: of the process.
+        timeout: seconds that one attempt may wait.
+        retries: attempts after the first.
     """
     section = settings.registry
     options: dict[str, object] = {}
     if section.user:
         secret = "" if section.password is None else section.password.get_secret_value()
         options["basic.auth.user.info"] = f"{section.user}:{secret}"
-    return HttpRegistry(section.url, options=options)
+    return HttpRegistry(section.url, timeout=timeout, retries=retries, options=options)
 
 
 def settings_of(described: Mapping[str, Any]) -> Settings:

@@ -147,6 +147,22 @@ class Risk(Section):
     clock: Seconds = Field(1.0, description="Seconds between looks at the ages of holds.")
 
 
+class DeadLetters(Section):
+    """What becomes of records that cannot be processed, and how many of them are too many."""
+
+    policy: Literal["continue", "stop"] = Field(
+        "continue", description="continue: set such a record aside; stop: the worker stops at it."
+    )
+    retries: int = Field(2, ge=0, le=1_000, description="Tries of such a record alone.")
+    rate: float = Field(
+        0.01, ge=0, le=1, description="Part of a full window above which a worker stops; 0: none."
+    )
+    window: int = Field(1_000, ge=1, le=100_000, description="Records of a partition looked at.")
+    run: int = Field(
+        50, ge=0, description="So many in a row in a partition stop a worker; 0: no such bound."
+    )
+
+
 class Source(Section):
     """Where ticks come from."""
 
@@ -186,6 +202,7 @@ class Settings(BaseSettings):
     venue: Venue = Venue()
     execution: Execution = Execution()
     risk: Risk = Risk()
+    dead_letters: DeadLetters = DeadLetters()
     source: Source = Source()
 
     @classmethod

@@ -34,6 +34,8 @@ PROCESSORS: Final = (
 
 DEAD: Final = ".dlq"
 """What the dead letters of a topic end with."""
+LETTER_BYTES: Final = 1_114_124
+"""max.message.bytes of theirs: a record of Kafka's largest by default, and 64 KiB for the facts."""
 
 _MONTH = timedelta(days=30)
 _QUARTER = timedelta(days=90)
@@ -86,10 +88,12 @@ class Topic:
     def config(self) -> dict[str, str]:
         """Settings that the broker is given; nothing else is touched."""
         kept = -1 if self.retention is None else self.retention // _MILLISECOND
+        large = {"max.message.bytes": str(LETTER_BYTES)} if self.name.endswith(DEAD) else {}
         return {
             "cleanup.policy": self.cleanup.value,
             "message.timestamp.type": "CreateTime",
             "retention.ms": str(kept),
+            **large,
         }
 
     def partitions(self, account: int, instrument: int) -> int:

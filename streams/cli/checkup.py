@@ -19,6 +19,7 @@ from streams.app import registry_of
 from streams.cli import provision
 from streams.cli.holds import held
 from streams.cli.reading import engine_settings, messages, newest
+from streams.dlq import OF
 from streams.engine.errors import EngineError
 from streams.engine.progress import Progress
 from streams.serde import pipeline_codecs
@@ -146,6 +147,8 @@ def _dead_letters(settings: Settings) -> Check:
     counted: Counter[tuple[str, str]] = Counter()
     for message in messages(settings, names):
         reason = next((v for n, v in message.headers or () if n == "dlq.reason"), None)
+        if reason is None and any(name == OF for name, _ in message.headers or ()):
+            continue  # the mark of a replay
         counted[message.topic, (reason or b"").decode(errors="replace")[:80]] += 1
     if not counted:
         return Check("dead letters", Result.OK, "none")
@@ -155,7 +158,9 @@ def _dead_letters(settings: Settings) -> Check:
         "dead letters",
         Result.FAIL if bad else Result.WARN,
         seen,
-        "read them, mend their source" if bad else "rows without an amount are no trades",
+        "`fillonce dlq list` and `dlq show`; mend their source"
+        if bad
+        else "rows without an amount are no trades",
     )
 
 

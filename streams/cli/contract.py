@@ -17,6 +17,7 @@ class Exit(IntEnum):
     FOUND = 3
     UNREACHABLE = 4
     REFUSED = 5
+    DATA = 65
     FENCED = 70
     RESTART = 75
 

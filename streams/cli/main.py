@@ -26,6 +26,7 @@ MODULES = (
     "streams.cli.schemas",
     "streams.cli.worker",
     "streams.cli.topics",
+    "streams.cli.dlq",
     "streams.cli.accounts",
     "streams.cli.orders",
     "streams.cli.holds",

@@ -22,11 +22,12 @@ STEADY_SECONDS: Final = 60.0
 """A child that ran this long is started again at once, as if it had never failed."""
 GRACE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.05
-FINAL: Final = frozenset({Exit.USAGE, Exit.FENCED})
+FINAL: Final = frozenset({Exit.USAGE, Exit.DATA, Exit.FENCED})
 """Statuses after which a restart would change nothing, or do harm."""
 
 _WHY: Final = {
     Exit.USAGE: "its settings are wrong: see its last lines",
+    Exit.DATA: "records fail, or too many of them: see its last lines and `fillonce dlq list`",
     Exit.FENCED: "another worker holds its slot: give this one an --instance-id of its own",
 }
 

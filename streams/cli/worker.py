@@ -46,7 +46,8 @@ def run(
     SIGTERM ends the batch in hand and stops, producers of work before their consumers.
 
     Exit status: 0 stopped or idle, 1 failed, 2 called wrongly, 4 a service cannot be reached,
-    70 another worker holds the slot, 75 start me again.
+    65 a record fails and the policy is to stop, or too many are dead letters, 70 another worker
+    holds the slot, 75 start me again.
     """
     if app is not None:
         if processor:

@@ -62,6 +62,11 @@ class Agent(faust.Agent):
         channel: Any = self.channel
         return [] if self._clock else list(channel.topics)
 
+    @property
+    def was_handed(self) -> bool:
+        """Whether its stream has been handed records, or a tick, since it began."""
+        return bool(getattr(self.engine_stream, "was_handed", False))
+
     async def on_start(self) -> None:
         """Start the task."""
         await self.begin()

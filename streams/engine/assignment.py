@@ -84,7 +84,7 @@ class Assignment(Sending):
             part.committed = {topic: committed[topic, partition][0] for topic in self.topics}
         await self._kafka(self.client.start_at, [(t, p, o) for (t, p), o in starts.items()])
         await self.delivery.restart()
-        self.execution.reset_clocks(partitions)
+        self.execution.assigned(partitions)
         self.protocol.move(State.IDLE)
         self._quiet_since = self._now()
 

@@ -14,6 +14,23 @@ class Buffers:
     def __init__(self) -> None:
         self._by_partition: dict[int, dict[str, deque[Message]]] = {}
         self.count = 0
+        self.held: set[int] = set()
+
+    @property
+    def ready(self) -> int:
+        """Records that a batch may take: those of partitions that are not held."""
+        if not self.held:
+            return self.count
+        rows = self._by_partition
+        return self.count - sum(len(q) for p in self.held for q in rows.get(p, {}).values())
+
+    def hold(self, partition: int) -> None:
+        """Keep a partition's records back until `release`."""
+        self.held.add(partition)
+
+    def release(self, partition: int) -> None:
+        """Let a partition's records be taken again."""
+        self.held.discard(partition)
 
     def add(self, messages: list[Message]) -> None:
         """Append fetched records."""
@@ -34,6 +51,7 @@ class Buffers:
     def clear(self) -> None:
         """Forget all: the positions are set anew."""
         self._by_partition.clear()
+        self.held.clear()
         self.count = 0
 
     def has(self, topic: str, partition: int) -> bool:
@@ -57,6 +75,8 @@ class Buffers:
         batch: dict[int, list[Message]] = {}
         taken = size = 0
         for partition in self.partitions():
+            if partition in self.held:
+                continue
             queues = [queue for queue in self._by_partition[partition].values() if queue]
             if len(queues) == 1 and alone is None:
                 rows = self._take_plainly(queues[0], limit - taken, size_limit - size)

@@ -9,19 +9,21 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from streams.engine.deadletters import LETTER_BYTES
 from streams.engine.errors import (
     AbortBatch,
     ConfigError,
     EngineError,
     FencedError,
     OutcomeUnknown,
+    RecordRefused,
     RestartError,
     SlotTakenError,
     UnreachableError,
 )
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
-from streams.engine.messages import place_of
+from streams.engine.messages import UNREADABLE, place_of
 from streams.engine.runtime import Watchdog
 from streams.engine.settings import PINNED_CONSUMER, PINNED_PRODUCER, EngineSettings
 
@@ -37,6 +39,18 @@ _FORBIDDEN = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
+)
+_REFUSED = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.INVALID_RECORD,
+    }
+)
+_DAMAGED = frozenset(
+    {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError.INVALID_MSG}  # noqa: SLF001
 )
 
 
@@ -87,6 +101,8 @@ def end_of(name: str, error: BaseException) -> EngineError:
     cause = behind.args[0]
     if cause.code() in FENCED:
         return FencedError(f"{name}: {cause.str()}")
+    if cause.code() in _REFUSED and not cause.fatal():
+        return RecordRefused(f"{name}: {cause.str()}")
     if not cause.fatal() and cause.txn_requires_abort():
         return AbortBatch(f"{name}: {cause.str()}")
     return RestartError(f"{name}: {cause.str()}")
@@ -103,6 +119,7 @@ class Client:
         self._now = settings.runtime.monotonic
         self.epoch = 0
         self.assigned: list[tuple[str, int]] = []
+        self._paused: set[tuple[str, int]] = set()
         self.producer: Producer = None  # type: ignore[assignment]
         self.consumer: Consumer = None  # type: ignore[assignment]
         self._faults = WireFaults()
@@ -116,6 +133,7 @@ class Client:
         self._faults = WireFaults()
         self.producer = self.settings.runtime.producer(
             {
+                "message.max.bytes": LETTER_BYTES,
                 **self.settings.common(),
                 **PINNED_PRODUCER,
                 "transactional.id": self.slot,
@@ -194,6 +212,27 @@ class Client:
     def start_at(self, offsets: list[tuple[str, int, int]]) -> None:
         """Read from explicit offsets: (topic, partition, offset)."""
         self.consumer.assign([TopicPartition(t, p, o) for t, p, o in offsets])
+        again = self._paused & {(t, p) for t, p, _ in offsets}
+        if again:  # a pause outlives an assignment
+            self.consumer.resume([TopicPartition(t, p) for t, p in sorted(again)])
+            self._paused -= again
+
+    def hold(self, topics: list[str], held: set[int]) -> None:
+        """Fetch nothing of some partitions, and go on with those that were held before.
+
+        Args:
+            topics: all that the worker reads.
+            held: partitions of them.
+        """
+        ours = set(self.assigned)
+        wanted = {(t, p) for t in topics for p in held} & ours
+        for call, chosen in (
+            (self.consumer.pause, wanted - self._paused),
+            (self.consumer.resume, (self._paused - wanted) & ours),
+        ):
+            if chosen:
+                call([TopicPartition(t, p) for t, p in sorted(chosen)])
+        self._paused = wanted | (self._paused - ours)
 
     # -- reading
 
@@ -221,6 +260,10 @@ class Client:
         for m in [first, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]:
             error = m.error()
             if error is None:
+                try:
+                    headers = m.headers()
+                except SystemError:  # the name of one is no UTF-8
+                    headers = UNREADABLE
                 records.append(
                     Message(
                         m.topic(),
@@ -229,7 +272,7 @@ class Client:
                         m.timestamp()[1],
                         m.key(),
                         m.value(),
-                        m.headers(),
+                        headers,
                     )
                 )
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -249,6 +292,12 @@ class Client:
         if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             raise ConfigError(
                 f"a position is not in the log any more: {error.str()}; records were lost to retention"
+            )
+        if code in _DAMAGED:
+            # The client would go on behind the damaged batch, and its records would be skipped.
+            raise RestartError(
+                f"a batch of records is damaged and cannot be read: {error.str()}; a new worker reads it "
+                "again: if it fails there too, the copy on the broker is damaged"
             )
         log.warning("consumer: %s", error.str())
 

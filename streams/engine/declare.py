@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from streams.engine.client import admin_client
+from streams.engine.deadletters import LETTER_BYTES, SUFFIX
 from streams.engine.errors import ConfigError, UnreachableError
 from streams.engine.settings import EngineSettings
 
@@ -54,6 +55,7 @@ def create(admin: AdminClient, topics: list[Wanted], count: int, settings: Engin
                 "cleanup.policy": "compact" if topic.compact else "delete",
                 "message.timestamp.type": "CreateTime",
                 **({} if topic.compact else {"retention.ms": "-1"}),
+                **({"max.message.bytes": str(LETTER_BYTES)} if topic.name.endswith(SUFFIX) else {}),
             },
         )
         for topic in topics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from streams.engine.errors import AgentFailed, ConfigError, DeadEvent, EngineError
+from streams.engine.errors import AgentFailed, ConfigError, DeadEvent, EngineError, RecordRefused
 from streams.engine.event import Event
 
 
@@ -76,7 +76,7 @@ class Delivery:
             await stream.hand(events)
         except asyncio.CancelledError:
             raise
-        except DeadEvent as error:
+        except (DeadEvent, RecordRefused) as error:
             raise AgentFailed(agent.name, stream.current_event, error) from error
         except EngineError:
             raise  # the engine failed while the agent sent: no record is to blame

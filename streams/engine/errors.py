@@ -14,6 +14,7 @@ class Exit(IntEnum):
     FAILED = 1
     CONFIG = 2
     UNREACHABLE = 4
+    DATA = 65
     FENCED = 70
     RESTART = 75
     TERMINATED = 143
@@ -74,6 +75,28 @@ class DeadEvent(EngineError):
     """Something used an event whose batch is over; nothing of it may reach a later transaction."""
 
 
+class NoCulprit(AbortBatch):
+    """The batch failed by what is in it, and no record is named: smaller ones find it."""
+
+
+class RecordRefused(NoCulprit):
+    """Kafka takes no such record: too large, or with a timestamp that the topic refuses."""
+
+    disposition = "DEAD_LETTER"
+
+
+class UnreadableHeaders(EngineError):
+    """A record's headers cannot be had from the client: what they say would be lost, so it is set aside."""
+
+    disposition = "DEAD_LETTER"
+
+
+class PoisonStop(AbortBatch):
+    """A record that fails, or too many of them: the policy is to stop, and a restart changes nothing."""
+
+    exit_code = Exit.DATA
+
+
 class AgentFailed(AbortBatch):
     """An agent raised, ended or did not finish while it had an event in hand."""
 
@@ -82,4 +105,9 @@ class AgentFailed(AbortBatch):
         self.agent = agent
         self.event = event
         self.cause = cause
-        self.disposition = str(getattr(cause, "disposition", "")).rsplit(".", 1)[-1]
+        self.disposition = disposition_of(cause)
+
+
+def disposition_of(error: BaseException) -> str:
+    """Return what an error says should follow: DEAD_LETTER, RETRY, STOP or CRASH; empty for none."""
+    return str(getattr(error, "disposition", "")).rsplit(".", 1)[-1]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from streams.engine.batch import Output, PartitionBatch
+from streams.engine.batch import PartitionBatch
+from streams.engine.deadletters import dead_letter, noted
 from streams.engine.decoding import Decoder, decoders_of
-from streams.engine.errors import AgentFailed, EngineError, StoreError
+from streams.engine.errors import (
+    AbortBatch,
+    AgentFailed,
+    NoCulprit,
+    RecordRefused,
+    UnreadableHeaders,
+)
 from streams.engine.event import CLOCK, ClockTick, Event, Message
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import journal_record
-from streams.engine.poison import dead_letter_headers
+from streams.engine.judge import Judge
+from streams.engine.messages import UNREADABLE
+from streams.engine.poison import Verdict
 from streams.engine.settings import BATCH_SECONDS
 from streams.engine.store.port import DELETED, Changes
 
@@ -35,6 +44,10 @@ class Execution:
         self.engine = engine
         self.app = engine.app
         self._monotonic = engine.settings.runtime.monotonic
+        self.judge = Judge(engine)
+        self.refused: NoCulprit | None = None
+        self._taken: list[Message] = []
+        self._ticked = False
         self._decoders: dict[str, Decoder] = {}
         self._due: dict[tuple[int, float], float] = {}
 
@@ -43,6 +56,11 @@ class Execution:
         self._decoders = decoders_of(self.app)
 
     # -- clock
+
+    def assigned(self, partitions: list[int]) -> None:
+        """Go on with the partitions that are ours now: their counts and clocks."""
+        self.judge.assigned(partitions)
+        self.reset_clocks(partitions)
 
     def reset_clocks(self, partitions: list[int]) -> None:
         """Start the clocks of the partitions that are ours now."""
@@ -60,11 +78,11 @@ class Execution:
         Args:
             idle_wait: until positions past a commit marker are to be committed; None for none.
         """
-        if idle_wait is not None:
-            return idle_wait
-        if not self._due:
-            return 0.5
-        return min(max(min(self._due.values()) - self._monotonic(), 0.0), 0.5)
+        waits = [0.5 if idle_wait is None else idle_wait]
+        if self._due and idle_wait is None:
+            waits.append(max(min(self._due.values()) - self._monotonic(), 0.0))
+        held = self.judge.holds.wait()
+        return min(waits) if held is None else min(*waits, held)
 
     def due_ticks(self) -> list[tuple[int, float]]:
         """Return the ticks that are due, and set when the next ones are."""
@@ -101,12 +119,14 @@ class Execution:
         Returns:
             The records that were handed out; those that were not go back to the front.
         """
-        engine = self.engine
+        engine, poison = self.engine, self.engine.poison
+        self.refused = None
+        apart = ticks and poison.ticks_apart
+        limit = 0 if apart else poison.limit or engine.settings.batch_max
         taken = engine.buffers.take(
-            engine.settings.batch_max,
-            engine.settings.batch_bytes,
-            engine.poison.suspect if engine.poison else None,
+            limit, engine.settings.batch_bytes, poison.suspect if poison else None
         )
+        self._taken, self._ticked = [m for each in taken.values() for m in each], bool(ticks)
         handed: list[Message] = []
         deadline = self._monotonic() + BATCH_SECONDS / 2
         for partition, messages in taken.items():
@@ -115,51 +135,66 @@ class Execution:
                     engine.buffers.put_back(messages[start:])
                     break
                 chunk = messages[start : start + CHUNK]
-                await self._hand_out(self.batch_of(batches, partition, now), chunk)
-                handed += chunk
+                count = await self._hand_out(self.batch_of(batches, partition, now), chunk)
+                handed += chunk[:count]
+                if count < len(chunk):
+                    engine.buffers.put_back(messages[start + count :])
+                    break
         for partition, every in ticks:
             if partition in engine.parts:
                 await self._tick(self.batch_of(batches, partition, now), every)
         return handed
 
-    async def _hand_out(self, batch: PartitionBatch, messages: list[Message]) -> None:
+    async def _hand_out(self, batch: PartitionBatch, messages: list[Message]) -> int:
+        """Hand records of one partition to the agents, or to the dead letters.
+
+        Returns:
+            How many; fewer where one has to wait for a neighbour, and the rest behind it.
+        """
         if not self.engine.poison:
             events = self._plain_events(batch, messages)
             if events is not None:
                 await self._deliver(batch, messages, events)
-                return
+                return len(messages)
         good: list[Message] = []
         events = []
+        count = 0
         for message in messages:
-            verdict, event = self._judge(batch, message)
-            if event is not None:
+            judged = self._judged(batch, message)
+            if judged is None:
+                break
+            count += 1
+            if isinstance(judged, Event):
                 good.append(message)
-                events.append(event)
+                events.append(judged)
                 continue
             await self._deliver(batch, good, events)
             good, events = [], []
-            self.dead_letter(batch, message, verdict)
+            self.dead_letter(batch, message, judged)
         await self._deliver(batch, good, events)
+        return count
 
     def _plain_events(self, batch: PartitionBatch, messages: list[Message]) -> list[Event] | None:
         """Return the events of messages of one topic whose bytes are not to be decoded; None for all others."""
         topic = messages[0].topic
         if messages[-1].topic != topic or not all([m.topic == topic for m in messages]):  # noqa: C419 - a list is quicker here
             return None
+        if any([m.headers is UNREADABLE for m in messages]):  # noqa: C419 - a list is quicker here
+            return None
         return self._decoders[topic].plain(messages, batch)
 
-    def _judge(self, batch: PartitionBatch, message: Message) -> tuple[str, Event | None]:
-        """Return a message's event, or the reason why it goes to the dead letters."""
+    def _judged(self, batch: PartitionBatch, message: Message) -> Event | Verdict | None:
+        """Return a message's event, or why it goes to the dead letters; None where it has to wait."""
         verdict = self.engine.poison.verdict(message)
         if verdict is not None:
-            return verdict, None
+            found: Verdict = verdict
+            return found
         try:
-            return "", self._decoders[message.topic].event(message, batch)
-        except Exception as error:
-            if str(getattr(error, "disposition", "")).endswith("RETRY"):
-                event = Event(self.app, None, None, message, batch)
-                raise AgentFailed("codec", event, error) from error
-            return f"{type(error).__name__}: {error}"[:500], None
+            if message.headers is UNREADABLE:
+                raise UnreadableHeaders("the name of a header is no UTF-8")
+            return self._decoders[message.topic].event(message, batch)
+        except Exception as error:  # noqa: BLE001 - whatever a codec raises is judged
+            return self.judge.unreadable(message, error)
 
     async def _deliver(
         self, batch: PartitionBatch, messages: list[Message], events: list[Event]
@@ -168,13 +203,31 @@ class Execution:
             batch.take(messages)
             await self.engine.delivery.run(events)
 
-    def dead_letter(self, batch: PartitionBatch, message: Message, reason: str) -> None:
+    def dead_letter(self, batch: PartitionBatch, message: Message, verdict: Verdict) -> None:
         """Send a record to the dead letters of its topic, in the same transaction."""
-        batch.bury(message, reason)
+        batch.bury(message, verdict.reason)
+        batch.runs[-1][3:] = noted(verdict)
+        self.judge.admit(batch, message, verdict)
         log.error(
-            "dead letter: %s[%d]@%d: %s", message.topic, message.partition, message.offset, reason
+            "dead letter: %s[%d]@%d: %s",
+            message.topic,
+            message.partition,
+            message.offset,
+            verdict.reason,
         )
-        self.engine.produce(*dead_letter(self.engine.name, batch, message, reason))
+        version = self.judge.code_version
+        output = dead_letter(self.engine.name, batch, message, verdict, version)
+        try:
+            self.engine.produce(*output)
+        except RecordRefused:
+            if verdict.bare:
+                raise
+            verdict = replace(verdict, bare=True)
+            batch.runs[-1][3:] = noted(verdict)
+            output = dead_letter(self.engine.name, batch, message, verdict, version)
+            self.engine.produce(*output)
+            self.refused = None
+        batch.sent.append(output)
         failpoint("after_dead_letter")
 
     async def _tick(self, batch: PartitionBatch, every: float) -> None:
@@ -184,13 +237,20 @@ class Execution:
         if before == (batch.mutations, len(batch.sent)):
             batch.runs.pop()
 
-    def who(self) -> str:
-        """Return in words who has an event in hand."""
+    def overdue(self) -> AbortBatch:
+        """Return the error of a batch that did not end in time, with who has which event in hand."""
+        text = f"the batch did not end within {BATCH_SECONDS:g} s"
         for agent in self.engine.delivery.agents:
             event = getattr(agent.engine_stream, "current_event", None)
             if event is not None:
-                return f"agent {agent.name} had {event!r} in hand"
-        return "no agent had an event in hand"
+                return AgentFailed(
+                    agent.name, event, TimeoutError(f"{text} while it had {event!r} in hand")
+                )
+        return NoCulprit(f"{text}; no agent had an event in hand")
+
+    def who(self) -> str:
+        """Return in words who is at fault while a batch does not end."""
+        return str(self.overdue())
 
     # -- commit
 
@@ -199,7 +259,10 @@ class Execution:
 
         Raises:
             StoreError: the store has failed, and an agent has kept quiet about it.
+            NoCulprit: Kafka refuses one of the batch's records, and an agent has kept quiet about it.
         """
+        if self.refused is not None:
+            raise self.refused
         self.engine.stores.check()
         for partition in sorted(live):
             batch, part = live[partition], self.engine.parts[partition]
@@ -215,6 +278,7 @@ class Execution:
                 record["head"],
                 batch.now_micros,
             )
+            part.counts = self.judge.counted(batch, part.head)
             self.engine.produce(
                 self.engine.journal_topic,
                 partition,
@@ -244,6 +308,8 @@ class Execution:
 
     def settle(self, live: dict[int, PartitionBatch]) -> None:
         """Move overlays to the stores and what was mentioned to the partitions: the commit has happened."""
+        self.judge.settle(sorted(live), len(self._taken))
+        self._taken = []
         for partition, batch in live.items():
             part = self.engine.parts[partition]
             part.introduced = True
@@ -263,48 +329,25 @@ class Execution:
                 self.engine.stores.commit(partition, changes)
                 failpoint("mid_store")
 
-    async def judge(self, error: AgentFailed) -> None:
-        """Decide what becomes of the record an agent failed on.
+    async def failed(self, error: AbortBatch) -> None:
+        """Decide what becomes of the batch's records, now that it is aborted.
 
         Raises:
             EngineError: the policy or the error says that the worker stops.
         """
-        event = error.event
-        if isinstance(error.cause, StoreError):
-            raise error.cause
-        if error.disposition in ("CRASH", "STOP") or event is None:
-            raise EngineError(str(error)) from error.cause
-        if error.disposition == "RETRY":
-            await asyncio.sleep(0.5)
-            return
-        log.error("%s on %r", error, event, exc_info=error.cause)
-        condemned = self.engine.poison.blame(
-            event,
-            f"{type(error.cause).__name__}: {error.cause}",
-            at_once=error.disposition == "DEAD_LETTER",
-        )
-        if condemned and (
-            self.engine.settings.poison == "stop" or event.message.topic.startswith(CLOCK)
-        ):
-            raise EngineError(f"{error}; the policy is to stop") from error.cause
-        if not condemned:
-            await asyncio.sleep(0.1)
+        await self.judge.judge(error, self._taken, self._ticked)
+
+    def waiting(self) -> set[int]:
+        """Return the partitions that are held now; those whose time has come are tried again."""
+        for partition in self.judge.holds.due():
+            self.engine.buffers.release(partition)
+        return self.judge.holds.held
 
 
 def tick_event(app: Any, batch: PartitionBatch, every: float) -> Event:
     """Return the event of a clock tick."""
     message = tick_message(batch.partition, batch.sequence, every, batch.now_micros)
     return Event(app, None, ClockTick(batch.now, every), message, batch)
-
-
-def dead_letter(app_name: str, batch: PartitionBatch, message: Message, reason: str) -> Output:
-    """Return the dead letter of a record, sent in a batch: its bytes as they were, the facts in headers."""
-    headers = dead_letter_headers(app_name, message, reason)
-    headers.append(("cause", batch.cause(message, 0).encode()))
-    topic = f"{message.topic}.dlq"
-    output = (topic, message.partition, message.key, message.value, headers, batch.now_millis)
-    batch.sent.append(output)
-    return output
 
 
 def changelog_rows(table: Any, writes: dict[Any, Any]) -> list[tuple[bytes, bytes | None]]:

@@ -58,6 +58,7 @@ class PartitionState:
     sequence: int = 0
     head: str = GENESIS
     last_now: int = 0
+    counts: str = ""
     introduced: bool = False
     positions: dict[str, int] = field(default_factory=dict)
     committed: dict[str, int] = field(default_factory=dict)
@@ -66,19 +67,19 @@ class PartitionState:
 
     def mark(self, boot: str) -> str:
         """Return the offset metadata that tells a new owner where the chain stands."""
-        return f"{boot}:{self.sequence}:{self.head}:{self.last_now}"
+        counts = f":{self.counts}" if self.counts else ""
+        return f"{boot}:{self.sequence}:{self.head}:{self.last_now}{counts}"
 
     def resume(self, marks: list[str]) -> None:
         """Take the newest of the marks committed with the partition's source topics."""
-        best = (-1, GENESIS, 0)
+        best = (-1, GENESIS, 0, "")
         for mark in marks:
             parts = mark.split(":")
-            if len(parts) == 4 and parts[1].isdigit() and parts[3].isdigit():
-                best = max(best, (int(parts[1]), parts[2], int(parts[3])))
-        if best[0] >= 0:
-            self.sequence, self.head, self.last_now = best
-        else:
-            self.sequence, self.head, self.last_now = 0, GENESIS, 0
+            if len(parts) in (4, 5) and parts[1].isdigit() and parts[3].isdigit():
+                best = max(best, (int(parts[1]), parts[2], int(parts[3]), "".join(parts[4:])))
+        if best[0] < 0:
+            best = (0, GENESIS, 0, "")
+        self.sequence, self.head, self.last_now, self.counts = best
         self.introduced = False
         self.known, self.known_scans = {}, {}
 

@@ -59,7 +59,7 @@ class Lifecycle(Service):
         self.client = Client(self.name, self.settings, self.watchdog)
         self.delivery = Delivery(list(app.agents.values()))
         self.buffers = Buffers()
-        self.poison = Poison(self.settings.poison_retries)
+        self.poison = Poison(self.settings.poison_retries, self.settings.poison_backoff)
         self.parts: dict[int, PartitionState] = {}
         self._reached: dict[tuple[str, int], int] = {}
         self.tables = list(app.tables.values())

@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition
 from streams.engine.assignment import Assignment
 from streams.engine.batch import PartitionBatch
 from streams.engine.effects import discard
-from streams.engine.errors import AbortBatch, AgentFailed, OutcomeUnknown
+from streams.engine.errors import AbortBatch, OutcomeUnknown
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import PartitionState
 from streams.engine.settings import BATCH_SECONDS, COMMIT_SECONDS
@@ -33,8 +33,11 @@ class Engine(Assignment):
         if not self.topics:
             await asyncio.sleep(0.1)
             return
-        room = max(self.settings.batch_max - self.buffers.count, 1)
-        wait = 0.0 if self.buffers.count else self.execution.patience(self._idle_wait())
+        if self.execution.judge.holds:
+            await self._kafka(self.client.hold, self.topics, self.execution.waiting())
+        ready = self.buffers.ready
+        room = max(self.settings.batch_max - ready, 1)
+        wait = 0.0 if ready else self.execution.patience(self._idle_wait())
         records, ends = await self._kafka(self.client.fetch, wait, room)
         if self.client.epoch != self._epoch:
             await self._reassign()
@@ -48,7 +51,7 @@ class Engine(Assignment):
                 return
         await self._kafka_globals()
         ticks = self.execution.due_ticks()
-        if self.buffers.count or ticks:
+        if self.buffers.ready or ticks:
             failpoint("after_poll")
             await self._batch(ticks)
         elif self._idle_due():
@@ -68,7 +71,8 @@ class Engine(Assignment):
                 (topic, part.partition)
                 for part in self.parts.values()
                 for topic in self.topics
-                if not self.buffers.has(topic, part.partition)
+                if part.partition not in self.buffers.held
+                and not self.buffers.has(topic, part.partition)
                 and self.client.behind(topic, part.partition, part.positions.get(topic, 0))
             ]
             if not lagging:
@@ -80,7 +84,7 @@ class Engine(Assignment):
             self._note_ends(ends)
 
     def _idle_due(self) -> bool:
-        if self.buffers.count:
+        if self.buffers.ready:
             return False
         return any(part.positions != part.committed for part in self.parts.values())
 
@@ -146,9 +150,7 @@ class Engine(Assignment):
             async with asyncio.timeout(BATCH_SECONDS):
                 handed = await self.execution.run(batches, now, ticks)
         except TimeoutError:
-            raise AbortBatch(
-                f"the batch did not end within {BATCH_SECONDS:g} s; {self.execution.who()}"
-            ) from None
+            raise self.execution.overdue() from None
         live = {p: b for p, b in batches.items() if b.leaves_a_trace}
         for partition in sorted(set(batches) - set(live)):
             self._after(batches[partition])
@@ -236,7 +238,6 @@ class Engine(Assignment):
             self.protocol.move(State.RECYCLING)
             await self._kafka(self.client.recycle)
         self._open = False
-        if isinstance(error, AgentFailed):
-            await self.execution.judge(error)
+        await self.execution.failed(error)
         self.protocol.move(State.RESTORING)
         await self._rewind()

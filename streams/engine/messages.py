@@ -10,6 +10,9 @@ from streams.engine.event import Message
 
 Headers = list[tuple[str, bytes | None]]
 
+UNREADABLE: Headers = [("headers.unreadable", None)]
+"""In place of headers that the client cannot give out, because a name of theirs is no UTF-8."""
+
 
 def place_of(m: Any) -> tuple[str, int, int]:
     """Return topic, partition and offset of what the client handed out: a record or an end.
@@ -26,7 +29,7 @@ def place_of(m: Any) -> tuple[str, int, int]:
 def record_of(m: Any) -> Message:
     """Return a client's record as the engine's message."""
     topic, partition, offset = place_of(m)
-    headers: Iterable[tuple[str, bytes | None]] | None = m.headers()
+    headers = headers_of(m)
     return Message(
         topic,
         partition,
@@ -34,8 +37,17 @@ def record_of(m: Any) -> Message:
         m.timestamp()[1],
         m.key(),
         m.value(),
-        None if headers is None else list(headers),
+        headers,
     )
+
+
+def headers_of(m: Any) -> Headers | None:
+    """Return a client's record's headers, UNREADABLE itself where it cannot give them out."""
+    try:
+        found: Iterable[tuple[str, bytes | None]] | None = m.headers()
+    except (SystemError, UnicodeDecodeError):
+        return UNREADABLE
+    return None if found is None else list(found)
 
 
 def client_headers(headers: Headers) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from streams.engine.client import end_of
-from streams.engine.errors import AbortBatch
+from streams.engine.errors import AbortBatch, NoCulprit
 from streams.engine.event import Event
 from streams.engine.failpoints import armed, failpoint
 from streams.engine.lifecycle import Lifecycle
@@ -85,7 +85,10 @@ class Sending(Lifecycle):
             else:
                 self._send(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
         except KafkaException as error:
-            raise end_of("produce", error) from error
+            end = end_of(f"produce to {topic}", error)
+            if isinstance(end, NoCulprit):
+                self.execution.refused = end
+            raise end from error
         except BufferError:
             self._make_room()
             self.produce(topic, partition, key, value, headers, timestamp_ms, on_delivery)

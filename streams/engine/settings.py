@@ -13,6 +13,8 @@ from streams.engine.clock import Clock, SystemClock
 from streams.engine.errors import ConfigError
 from streams.engine.journal import JournalCodec, JsonCodec
 from streams.engine.partitioner import PartitionKey, whole_key
+from streams.engine.poison import BACKOFF_MAX_SECONDS
+from streams.engine.rates import WINDOW_MAX
 from streams.engine.runtime import Runtime, SystemRuntime
 
 BATCH_SECONDS = 5.0
@@ -110,6 +112,10 @@ class EngineSettings:
     `store` is memory:// or rocksdb://, the latter in `state_dir`/<app>/<instance>, with `store_memory`
     bytes for its blocks and unflushed writes and `cache_rows` decoded values above it. A batch is
     closed when its staged writes pass `overlay_bytes`.
+
+    `poison_backoff` is the pause before a failed record is tried again, in seconds, longer each time.
+    More dead letters than `dead_letter_rate` of the last `dead_letter_window` records of a partition,
+    or `dead_letter_run` in a row, stop the worker; 0 switches a bound off.
     """
 
     bootstrap: str
@@ -127,6 +133,10 @@ class EngineSettings:
     membership: str = "static"
     poison: str = "continue"
     poison_retries: int = 2
+    poison_backoff: float = 0.1
+    dead_letter_rate: float = 0.01
+    dead_letter_window: int = 1_000
+    dead_letter_run: int = 50
     effects_max: int = 32
     declare_topics: bool = True
     replication_factor: int = 1
@@ -160,6 +170,14 @@ class EngineSettings:
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is at least {least}, not {getattr(self, name)}")
         require_name("instance_id", self.instance_id)
+        if self.poison_retries < 0 or not 0 <= self.poison_backoff <= BACKOFF_MAX_SECONDS:
+            raise ConfigError(
+                f"poison_retries is not below 0, poison_backoff is 0 to {BACKOFF_MAX_SECONDS:g} seconds"
+            )
+        if not 0 <= self.dead_letter_rate <= 1 or self.dead_letter_run < 0:
+            raise ConfigError("dead_letter_rate is 0 to 1, dead_letter_run is not below 0")
+        if not 1 <= self.dead_letter_window <= WINDOW_MAX:
+            raise ConfigError(f"dead_letter_window is 1 to {WINDOW_MAX} records")
 
     def common(self) -> dict[str, Any]:
         """Return what every client of the engine is made with."""

@@ -36,6 +36,11 @@ class Stream(faust.Stream):
             self._pending = events
         return finished
 
+    @property
+    def was_handed(self) -> bool:
+        """Whether a run came to the agent's hands."""
+        return self._finished is not None and self._pending is None
+
     def fail(self, error: BaseException) -> None:
         """Tell who waits for the barrier that the agent cannot reach it."""
         if self._finished is not None and not self._finished.done():

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from streams.engine.batch import Output, PartitionBatch
 from streams.engine.client import admin_client
+from streams.engine.deadletters import dead_letter, verdict_of
 from streams.engine.declare import partition_counts
 from streams.engine.decoding import decoders_of
 from streams.engine.delivery import Delivery
 from streams.engine.effects import discard
 from streams.engine.errors import EngineError
 from streams.engine.event import Event, Message
-from streams.engine.execution import changelog_rows, dead_letter, tick_event
+from streams.engine.execution import changelog_rows, tick_event
 from streams.engine.partitioner import partition_of, whole_key
 from streams.engine.sender import output_of
 from streams.engine.store.memory import MemoryTable
@@ -47,6 +48,8 @@ class ReplayEngine:
         self.delivery = Delivery(list(app.agents.values()))
         self.tables = sorted(app.tables.values(), key=lambda table: table.name)
         self._place = None if self.settings.partition_key is whole_key else self.place
+        self.code_version: str | None = None
+        """Version of the code that wrote the transaction in hand."""
         self._decoders = decoders_of(app)
         self._counts: dict[str, int] = {}
         self._admin = admin_client(self.settings)
@@ -139,7 +142,10 @@ class ReplayEngine:
                 await self.delivery.run([self._event(batch, m) for m in messages])
             elif run[0] == "dead":
                 batch.bury(messages[0], run[3])
-                dead_letter(self.name, batch, messages[0], run[3])
+                verdict = verdict_of(run[3:])
+                batch.sent.append(
+                    dead_letter(self.name, batch, messages[0], verdict, self.code_version)
+                )
             else:
                 batch.tick(run[1])
                 await self.delivery.run([tick_event(self.app, batch, run[1])])

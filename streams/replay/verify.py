@@ -204,6 +204,8 @@ class Verifier:
                 self._covered[topic, partition] = last
             inputs.append((run, messages))
         batch = PartitionBatch(self.name, partition, record["sequence"], record["now"])
+        if "config" in record:
+            self.engine.code_version = record["config"].get("code_version")
         self.engine.mention(record["globals"])
         try:
             derived = await self.engine.run(batch, inputs)

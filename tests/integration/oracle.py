@@ -45,7 +45,7 @@ class Oracle:
         self.admin.create_topics([new])[topic].result(20)
         return topic
 
-    def producer(self) -> Producer:
+    def producer(self, **options: Any) -> Producer:
         """A producer that places keys as the Java client does."""
         return Producer(
             {
@@ -54,6 +54,7 @@ class Oracle:
                 "partitioner": "murmur2_random",
                 "linger.ms": 2,
                 "log_level": 0,
+                **options,
             }
         )
 

@@ -16,6 +16,7 @@ from processors.errors import DecodeError, UnavailableError
 from processors.records.base import Record
 from processors.records.trade import Fee
 from schemas import codec as codecs
+from schemas.frame import Codec
 from schemas.registry import (
     DEFAULT_LEVEL,
     HttpRegistry,
@@ -214,6 +215,32 @@ def test_ids_are_asked_for_once() -> None:
         registry = HttpRegistry(url)
         assert registry.schema_by_id(7) == registry.schema_by_id(7) == SCHEMA
     assert len(answer.asked) == 1
+
+
+def test_an_id_that_a_lagging_registry_lacks_is_waited_for() -> None:
+    """404 is no verdict at first; a node that catches up answers, one that never does is given up."""
+    now = [0.0]
+    answer = Answer(404, error(40403))
+    frame = b"\0" + (7).to_bytes(4, "big") + b"\x06BTC\x02\x01"
+    with answering(answer) as url:
+        reader = codecs.Codecs(
+            HttpRegistry(url, retries=0), {Fee: "x"}, patience=60.0, monotonic=lambda: now[0]
+        )
+        codec = Codec(Fee, codecs.schema_text(Fee), 1, reader.writer)
+        for now[0] in (0.0, 59.9):
+            with pytest.raises(UnavailableError, match="not known yet"):
+                codec.decode(frame)
+        answer.status, answer.body = 503, error(503)
+        with pytest.raises(UnavailableError, match="can't answer now"):
+            codec.decode(frame)
+        answer.status, answer.body = 404, error(40403)
+        now[0] = 60.0
+        with pytest.raises(DecodeError, match="schema id is unknown"):
+            codec.decode(frame)
+        answer.status = 200
+        answer.body = json.dumps({"schema": codecs.schema_text(Fee)}).encode()
+        now[0] = 61.5
+        assert codec.decode(frame).asset == "BTC"
 
 
 def test_nobody_there_is_unreachable() -> None:

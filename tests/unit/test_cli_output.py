@@ -170,6 +170,7 @@ def test_statuses_are_those_that_the_docs_promise() -> None:
         "FOUND": 3,
         "UNREACHABLE": 4,
         "REFUSED": 5,
+        "DATA": 65,
         "FENCED": 70,
         "RESTART": 75,
     }

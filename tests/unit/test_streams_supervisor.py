@@ -78,11 +78,13 @@ def test_a_crashed_child_is_started_again(tmp_path: Path) -> None:
         process.wait(20)
 
 
-@pytest.mark.parametrize(("status", "word"), [(Exit.FENCED, "slot"), (Exit.USAGE, "settings")])
+@pytest.mark.parametrize(
+    ("status", "word"), [(Exit.FENCED, "slot"), (Exit.USAGE, "settings"), (Exit.DATA, "dlq list")]
+)
 def test_a_child_that_must_not_come_back_is_left_down(
     tmp_path: Path, status: Exit, word: str
 ) -> None:
-    """Fenced or set up wrongly: it is started once, the reason is told, and the status is its own."""
+    """Fenced, set up wrongly or stopped over bad records: it is started once, the reason is told, and the status is its own."""
     code = f'import sys; print("up", flush=True); sys.exit({int(status)})'
     process, out = _start(code, "one", tmp_path)
     assert process.wait(20) == status
