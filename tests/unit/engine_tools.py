@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from streams.engine import App, Event, Message
-from streams.engine.batch import PartitionBatch
+from streams.engine.batch import Output, PartitionBatch
 from streams.engine.event import current
 
 RAW: dict[str, Any] = {
@@ -34,6 +34,12 @@ def message(
 ) -> Message:
     """A record as it was read."""
     return Message(topic, partition, offset, stamp, key, value, headers)
+
+
+def as_read(output: Output, offset: int = 0, stamp: int | None = None) -> Message:
+    """An output as it is read from its topic."""
+    topic, partition, key, value, headers, sent = output
+    return message(topic, partition, offset, sent if stamp is None else stamp, key, value, headers)
 
 
 def make_batch(partition: int = 0, now: int = 1_000_000, **known: Any) -> PartitionBatch:

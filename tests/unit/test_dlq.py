@@ -22,7 +22,7 @@ from streams.engine.event import Message
 from streams.engine.partitioner import partition_of
 from streams.engine.poison import Verdict
 from streams.serde import subjects
-from tests.unit.engine_tools import make_batch, message
+from tests.unit.engine_tools import as_read, make_batch, message
 
 HEADERS: list[tuple[str, bytes | None]] = [
     ("a", b"1"), ("a", None), ("cause", b"up|t|0|1|0"), ("replay.from", b"x.dlq|0|1"),
@@ -43,8 +43,8 @@ def stored(
     at: int, record: Message, *, error: str = "ValueError: no", bare: bool = False
 ) -> Message:
     """A dead letter as it stands in its topic."""
-    letter = dead_letter("app", make_batch(0), record, Verdict(error, 2, bare), "v1")
-    return message(letter.topic, letter.partition, at, 1_000 + at, letter.key, letter.value, letter.headers)  # fmt: skip
+    verdict = Verdict(error, 2, bare)
+    return as_read(dead_letter("app", make_batch(0), record, verdict, "v1"), at, 1_000 + at)
 
 
 def some(*messages: Message) -> dlq.Letters:
