@@ -16,20 +16,19 @@ from streams.engine.errors import (
     EngineError,
     FencedError,
     OutcomeUnknown,
-    RecordRefused,
     RestartError,
     SlotTakenError,
     UnreachableError,
 )
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
+from streams.engine.meaning import FENCED, end_of
 from streams.engine.messages import UNREADABLE, place_of
 from streams.engine.runtime import Watchdog
 from streams.engine.settings import PINNED_CONSUMER, PINNED_PRODUCER, EngineSettings
 
 log = logging.getLogger(__name__)
 
-FENCED = frozenset({KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001
 _FORBIDDEN = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001
@@ -38,15 +37,6 @@ _FORBIDDEN = frozenset(
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-_REFUSED = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.INVALID_MSG_SIZE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_TIMESTAMP,
-        KafkaError.INVALID_RECORD,
     }
 )
 _DAMAGED = frozenset(
@@ -81,31 +71,6 @@ def admin_client(settings: EngineSettings) -> AdminClient:
     """Return an admin client whose connection troubles come out as errors, not as lines on stderr."""
     admin: AdminClient = settings.runtime.admin(settings.common(), client_logger("admin"))
     return admin
-
-
-def end_of(name: str, error: BaseException) -> EngineError:
-    """Return what an exception out of the client means.
-
-    A fatal error that comes while one of our callbacks runs is raised as SystemError, with the
-    client's own error behind it.
-
-    Args:
-        name: the call it came out of.
-        error: a KafkaException, or a SystemError.
-    """
-    behind: BaseException | None = error
-    while behind is not None and not isinstance(behind, KafkaException):
-        behind = behind.__cause__ or behind.__context__
-    if behind is None:
-        return RestartError(f"{name}: the client raised {error}")
-    cause = behind.args[0]
-    if cause.code() in FENCED:
-        return FencedError(f"{name}: {cause.str()}")
-    if cause.code() in _REFUSED and not cause.fatal():
-        return RecordRefused(f"{name}: {cause.str()}")
-    if not cause.fatal() and cause.txn_requires_abort():
-        return AbortBatch(f"{name}: {cause.str()}")
-    return RestartError(f"{name}: {cause.str()}")
 
 
 class Client:

@@ -335,7 +335,7 @@ class Execution:
         Raises:
             EngineError: the policy or the error says that the worker stops.
         """
-        await self.judge.judge(error, self._taken, self._ticked)
+        await self.judge.judge(error, self._taken, ticks=self._ticked)
 
     def waiting(self) -> set[int]:
         """Return the partitions that are held now; those whose time has come are tried again."""

@@ -134,7 +134,7 @@ class Judge:
 
     # -- what failed
 
-    async def judge(self, error: AbortBatch, taken: Sequence[Message], ticks: bool) -> None:
+    async def judge(self, error: AbortBatch, taken: Sequence[Message], *, ticks: bool) -> None:
         """Decide what becomes of the records of a batch that was aborted.
 
         Args:

@@ -7,11 +7,11 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from streams.engine.client import end_of
 from streams.engine.errors import AbortBatch, NoCulprit
 from streams.engine.event import Event
 from streams.engine.failpoints import armed, failpoint
 from streams.engine.lifecycle import Lifecycle
+from streams.engine.meaning import end_of
 from streams.engine.messages import Headers
 from streams.engine.partitioner import partition_of, whole_key
 from streams.engine.sender import output_of

@@ -9,10 +9,11 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from streams.engine.client import FENCED, WireFaults, admin_client, client_logger, end_of
+from streams.engine.client import WireFaults, admin_client, client_logger
 from streams.engine.errors import AbortBatch, EngineError, FencedError, OutcomeUnknown, RestartError
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
+from streams.engine.meaning import FENCED, end_of
 from streams.engine.partitioner import partition_of
 from streams.engine.reader import log_ends, plain_consumer, read_until
 from streams.engine.settings import COMMIT_SECONDS, PINNED_PRODUCER

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from streams.engine.errors import AgentFailed, ConfigError, StoreError
-from streams.engine.execution import Execution
+from streams.engine.judge import Judge
 from streams.engine.recovery import reason_to_wipe
 from streams.engine.settings import EngineSettings
 from streams.engine.store.cache import MISSING, Cache
@@ -395,7 +395,7 @@ def test_a_store_that_fails_is_no_poison_record() -> None:
     """The record in hand is not blamed and not dead-lettered: the worker ends with 75."""
     failed = AgentFailed("agent", make_event(), StoreError("the disk is full"))
     with pytest.raises(StoreError, match="the disk is full") as ended:
-        asyncio.run(Execution.judge(SimpleNamespace(), failed))  # type: ignore[arg-type] # it needs no engine
+        asyncio.run(Judge.judge(SimpleNamespace(), failed, [], ticks=False))  # type: ignore[arg-type] # it needs no engine
     assert ended.value.exit_code == 75
 
 
