@@ -33,7 +33,7 @@ from streams.engine.sender import OutsideSender
 from streams.engine.settings import EngineSettings
 from streams.engine.store.choose import state_of
 from streams.engine.topicwatch import TopicWatch
-from streams.engine.transaction import Protocol, State
+from streams.engine.transaction import MOVES, Protocol, State
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ class Lifecycle(Service):
 
     def _die(self, error: BaseException, code: int) -> NoReturn:
         log.critical("%s stops: %s (exit %d)", self.name, error, code)
-        if code == Exit.FENCED:
+        if code == Exit.FENCED and State.FENCED in MOVES[self.protocol.state]:
             self.protocol.move(State.FENCED)
         self.settings.runtime.exit(code)
 

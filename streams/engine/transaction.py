@@ -39,7 +39,7 @@ MOVES = MappingProxyType(
         State.ABORTING: frozenset({State.RECYCLING, State.FENCED}),
         State.UNKNOWN: frozenset({State.RECYCLING, State.FENCED}),
         State.RECYCLING: frozenset({State.RESTORING, State.IDLE, State.STOPPING, State.FENCED}),
-        State.STOPPING: frozenset({State.FENCED}),
+        State.STOPPING: frozenset(),
         State.FENCED: frozenset(),
     }
 )

@@ -10,9 +10,7 @@ from streams.engine.settings import PINNED_COMMON, PINNED_CONSUMER, PINNED_PRODU
 from tests.unit.engine_tools import make_app
 
 REQUIRED = (
-    *PINNED_COMMON,
-    *PINNED_CONSUMER,
-    *PINNED_PRODUCER,
+    *{**PINNED_COMMON, **PINNED_CONSUMER, **PINNED_PRODUCER},
     "bootstrap.servers",
     "group.id",
     "group.instance.id",
