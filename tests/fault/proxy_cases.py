@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 
 from streams.engine.settings import POLL_SECONDS
@@ -29,6 +29,10 @@ AT_START = frozenset({Api.INIT_PRODUCER_ID, Api.FIND_COORDINATOR, Api.OFFSET_FET
 _RARE = frozenset({Api.HEARTBEAT, Api.LEAVE_GROUP})
 _UNSEEN = frozenset({Act.DELAY, Act.SLOW, Act.DUPLICATE})
 """What a client does not notice, and need not."""
+
+
+_ROUNDS = count()
+"""Numbers for names: the same case may be played with the same seed at the same time."""
 
 
 @dataclass(frozen=True, order=True)
@@ -143,7 +147,7 @@ def run_case(
         Whether the fault hit, and what was wrong in the end; a round that did not hit proves nothing.
     """
     outcome, chance, proxy, since = Outcome(), random.Random(seed), wire.proxy, len(wire.proxy.log)
-    hold = Hold(Oracle(wire.direct), f"{case.name}-{seed}-{since}.", seed, orders)
+    hold = Hold(Oracle(wire.direct), f"{case.name}-{seed}-{next(_ROUNDS)}.", seed, orders)
     hold.rate = RATE
     workers = Workers(folder, **_environment(case, wire, hold, recycle=recycle))
     nth = 1 if case.api in AT_START or case.api in _RARE else chance.randrange(1, 6)
