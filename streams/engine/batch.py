@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from streams.engine.digest import TOPIC, Digest, segments
@@ -25,6 +26,7 @@ class PartitionBatch:
         now_micros: int,
         known: dict[tuple[str, bytes], int] | None = None,
         known_scans: dict[str, int] | None = None,
+        overlay_limit: float = inf,
     ) -> None:
         self.app_name = app_name
         self.known = known or {}
@@ -41,6 +43,7 @@ class PartitionBatch:
         self.writes: dict[str, dict[Any, Any]] = {}
         self.rows: dict[str, list[EncodedRow]] = {}
         self.overlay_bytes = 0
+        self.overlay_limit = overlay_limit
         self.after_commit: list[tuple[str, Callable[[], Awaitable[Any]] | Awaitable[Any]]] = []
         self.sent: list[Output] = []
         self.taken: list[Message] = []
@@ -52,6 +55,11 @@ class PartitionBatch:
     def leaves_a_trace(self) -> bool:
         """Whether there is anything to commit: a clock tick alone leaves none."""
         return bool(self.taken or self.sent or any(self.writes.values()))
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is staged that the batch is to end after the event in hand; never in a replay."""
+        return self.overlay_bytes > self.overlay_limit
 
     @property
     def inputs(self) -> Digest:

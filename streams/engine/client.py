@@ -52,8 +52,16 @@ class WireFaults(logging.Handler):
         self.count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note one line; FAIL and REQTMOUT are librdkafka's names for the two."""
+        """Note one line, and show it where it warns; FAIL and REQTMOUT are librdkafka's names for the two.
+
+        A connection that was not made yet (state CONNECT) carried no request: one dead broker of
+        three would else cost a new producer at every attempt to reach it.
+        """
         line = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            log.warning("%s", line)
+        if "in state CONNECT" in line:
+            return
         if line.startswith(("FAIL", "REQTMOUT")) or " FAIL " in line or "REQTMOUT" in line:
             self.count += 1
 

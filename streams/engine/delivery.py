@@ -36,20 +36,21 @@ class Delivery:
             await agent.begin()
         self.connect()
 
-    async def run(self, events: list[Event]) -> None:
+    async def run(self, events: list[Event]) -> int:
         """Hand events over in order; return when every agent has asked for more.
 
         A single reader of a topic gets a whole run and iterates by itself; several are handed one
         event after the other, in the order of the agents' names, each finished before the next starts.
 
+        Returns:
+            How many were handed over: fewer than came where the batch is full.
         Raises:
             AgentFailed: an agent raised, or ended; `event` is what it had in hand.
         """
         start, count = 0, len(events)
         alone = self._only_reader
         if alone is not None:
-            await self._hand(alone, events)
-            return
+            return count - await self._hand(alone, events)
         while start < count:
             readers = self._streams.get(events[start].message.topic)
             if not readers:
@@ -60,14 +61,20 @@ class Delivery:
                     again.alive = True
                     await self._hand(agent, [again])
                 start += 1
+                if events[start - 1].batch.full:
+                    return start
                 continue
             end = start + 1
             while end < count and self._streams.get(events[end].message.topic) == readers:
                 end += 1
-            await self._hand(readers[0], events[start:end])
+            unread = await self._hand(readers[0], events[start:end])
+            if unread:
+                return end - unread
             start = end
+        return count
 
-    async def _hand(self, agent: Any, events: list[Event]) -> None:
+    async def _hand(self, agent: Any, events: list[Event]) -> int:
+        """Hand a run to one agent; return how many it left because the batch is full."""
         if self.failure is not None:
             failed, error = self.failure
             raise AgentFailed(failed.name, None, error) from error
@@ -82,3 +89,5 @@ class Delivery:
             raise  # the engine failed while the agent sent: no record is to blame
         except Exception as error:
             raise AgentFailed(agent.name, stream.current_event, error) from error
+        unread: int = stream.unread
+        return unread

@@ -108,6 +108,7 @@ class Execution:
                 max(now, part.last_now),
                 part.known,
                 part.known_scans,
+                self.engine.settings.overlay_bytes - sum(b.overlay_bytes for b in batches.values()),
             )
         return batch
 
@@ -149,13 +150,13 @@ class Execution:
         """Hand records of one partition to the agents, or to the dead letters.
 
         Returns:
-            How many; fewer where one has to wait for a neighbour, and the rest behind it.
+            How many; fewer where one has to wait for a neighbour, and the rest behind it, or where the
+            batch is full.
         """
         if not self.engine.poison:
             events = self._plain_events(batch, messages)
             if events is not None:
-                await self._deliver(batch, messages, events)
-                return len(messages)
+                return await self._deliver(batch, messages, events)
         good: list[Message] = []
         events = []
         count = 0
@@ -163,16 +164,18 @@ class Execution:
             judged = self._judged(batch, message)
             if judged is None:
                 break
-            count += 1
             if isinstance(judged, Event):
                 good.append(message)
                 events.append(judged)
                 continue
-            await self._deliver(batch, good, events)
+            done = await self._deliver(batch, good, events)
+            count += done
+            if done < len(good):
+                return count
             good, events = [], []
             self.dead_letter(batch, message, judged)
-        await self._deliver(batch, good, events)
-        return count
+            count += 1
+        return count + await self._deliver(batch, good, events)
 
     def _plain_events(self, batch: PartitionBatch, messages: list[Message]) -> list[Event] | None:
         """Return the events of messages of one topic whose bytes are not to be decoded; None for all others."""
@@ -198,10 +201,13 @@ class Execution:
 
     async def _deliver(
         self, batch: PartitionBatch, messages: list[Message], events: list[Event]
-    ) -> None:
-        if events:
-            batch.take(messages)
-            await self.engine.delivery.run(events)
+    ) -> int:
+        """Hand events over and note their messages as inputs; return how many were taken."""
+        if not events:
+            return 0
+        count = await self.engine.delivery.run(events)
+        batch.take(messages if count == len(messages) else messages[:count])
+        return int(count)
 
     def dead_letter(self, batch: PartitionBatch, message: Message, verdict: Verdict) -> None:
         """Send a record to the dead letters of its topic, in the same transaction."""

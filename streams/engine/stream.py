@@ -21,6 +21,7 @@ class Stream(faust.Stream):
     _pending: list[Event] | None = None
     _wanted: asyncio.Future[list[Event]] | None = None
     _finished: asyncio.Future[None] | None = None
+    unread: int = 0
 
     def hand(self, events: list[Event]) -> asyncio.Future[None]:
         """Give a run to the agent.
@@ -61,7 +62,10 @@ class Stream(faust.Stream):
         enter = current.set
         faust_current_event.set(current_event)  # type: ignore[arg-type] # called as Faust calls its weak reference
         while True:
-            for event in await self._next_run():
+            run = await self._next_run()
+            self.unread = 0
+            batch = run[0].batch
+            for event in run:
                 self.current_event = event  # type: ignore[assignment]
                 enter(event)
                 if self._processors and not await self._process(event):
@@ -71,6 +75,9 @@ class Stream(faust.Stream):
                     yield event.value if values else event
                 finally:
                     event.alive = False
+                if batch.overlay_bytes > batch.overlay_limit:
+                    self.unread = len(run) - run.index(event) - 1
+                    break
             self.current_event = None
             enter(None)
 

@@ -176,3 +176,27 @@ async def test_what_outlives_an_event_finds_it_dead() -> None:
     await tasks[0]
     assert isinstance(outcome[0], DeadEvent)
     await rig.stop()
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+async def test_a_full_batch_ends_after_the_event_in_hand(readers: int) -> None:
+    """What is staged passes the limit inside the third event: the rest is not handed over, and is next time."""
+    rig = Rig()
+    for number in range(readers):
+
+        async def weigh(stream: Any, number: int = number) -> None:
+            async for event in stream.events():
+                rig.seen.append((str(number), event.message.offset))
+                event.batch.overlay_bytes += 10
+
+        rig.app.agent(rig.app.topic("in", **RAW), name=f"agent {number}")(weigh)
+    rig.batch.overlay_limit = 25 * readers
+    await rig.start()
+    try:
+        assert await rig.delivery.run(rig.events("in", 0, 1, 2, 3, 4)) == 3
+        assert [offset for _, offset in rig.seen] == [0] * readers + [1] * readers + [2] * readers
+        rig.batch = make_batch()
+        assert await rig.delivery.run(rig.events("in", 3, 4)) == 2
+        assert {offset for _, offset in rig.seen} == {0, 1, 2, 3, 4}
+    finally:
+        await rig.stop()
