@@ -1,14 +1,21 @@
-"""The workload on Quix Streams, exactly once; it runs in the environment of the peers."""
+"""The hold workload on Quix Streams, exactly once; it runs in the environment of the peers."""
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 from quixstreams import Application
 
-from tests.bench.workload import BOOTSTRAP, COMMIT_SECONDS, DECISIONS, GROUP, ORDERS, step
+from tests.bench.avro_hold import (
+    BOOTSTRAP,
+    COMMIT_SECONDS,
+    DECISIONS,
+    GROUP,
+    ORDERS,
+    STATE_DIR,
+    step,
+)
 
 
 def main() -> int:
@@ -18,22 +25,20 @@ def main() -> int:
         auto_offset_reset="earliest",
         processing_guarantee="exactly-once",
         commit_interval=COMMIT_SECONDS,
-        state_dir="state",
+        state_dir=STATE_DIR,
         loglevel="WARNING",
-        auto_create_topics=True,
     )
-    orders = app.topic(ORDERS, key_deserializer="str", value_deserializer="bytes")
-    decisions = app.topic(DECISIONS, key_serializer="str", value_serializer="bytes")
+    orders = app.topic(ORDERS, key_deserializer="bytes", value_deserializer="bytes")
+    decisions = app.topic(DECISIONS, key_serializer="bytes", value_serializer="bytes")
 
     def hold(value: bytes, state: Any) -> bytes:
-        held = state.get("held", 0)
-        _, answer, after = step(value, held)
-        if after != held:
-            state.set("held", after)
-        return answer
+        _, decision, held = step(value, state.get_bytes("balance"))
+        if held is not None:
+            state.set_bytes("balance", held)
+        return decision
 
-    stream = app.dataframe(orders).apply(hold, stateful=True)
-    stream.to_topic(decisions, key=lambda answer: json.loads(answer)["account"])
+    # The key stays that of the order, so that the decision goes to the same partition.
+    app.dataframe(orders).apply(hold, stateful=True).to_topic(decisions)
     app.run()
     return 0
 

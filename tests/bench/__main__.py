@@ -1,0 +1,165 @@
+"""The engine beside its peers: one broker, one workload, one run; `make bench` starts it.
+
+A system gets N orders or so many seconds, whichever ends first, and is measured from outside by its group's
+committed offsets and its process's CPU time: nobody counts for himself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+
+from streams.local.services import fetch, local_services
+from tests.bench.avro_hold import PARTITIONS
+from tests.bench.feeding import Orders
+from tests.bench.figures import ratios
+from tests.bench.hops import hops
+from tests.bench.machine import machine
+from tests.bench.plot import draw
+from tests.bench.report import table
+from tests.bench.running import ROOT
+from tests.bench.systems import DEFAULT, HOPS, OURS, PEERS, SYSTEMS, build_java, has_rocksdb
+from tests.bench.throughput import Result, Stand, measure
+from tests.integration.oracle import Oracle
+
+RESULTS = ROOT / "build" / "bench" / "results.json"
+LOW_RATE = 100.0
+HIGH_RATE = 10_000.0
+
+
+def say(text: str) -> None:
+    """Print one line of progress, with the time since the start."""
+    print(f"[{time.monotonic() - _BEGIN:6.1f} s] {text}", flush=True)
+
+
+_BEGIN = time.monotonic()
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers-python", default=str(ROOT / ".venv-bench" / "bin" / "python"))
+    parser.add_argument("--records", type=int, default=1_000_000, help="most for each system")
+    parser.add_argument("--seconds", type=float, default=60.0, help="most for each system")
+    parser.add_argument("--hop-seconds", type=float, default=25.0, help="0 leaves latency out")
+    parser.add_argument("--lifecycle-trades", type=int, default=25_000, help="0 leaves it out")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--systems", nargs="+", choices=tuple(SYSTEMS), default=list(DEFAULT))
+    return parser.parse_args()
+
+
+def throughput(stand: Stand, names: list[str]) -> list[Result]:
+    """Measure one system after the other; the topics of each are removed behind it."""
+    say(f"writing {stand.orders.count:,} orders")
+    stand.orders.feed(stand.oracle.bootstrap, stand.topic)
+    results = []
+    for name in names:
+        say(f"{name} ...")
+        one = measure(SYSTEMS[name], stand)
+        results.append(one)
+        say(
+            f"{name}: {one.records_per_second:,.0f} records/s, {one.cpu_us_per_record:.1f} us CPU, "
+            f"{one.duplicates} duplicates, {one.missing} missing, {one.wrong} wrong"
+        )
+        remove_all_but(stand.oracle, stand.topic)
+    return results
+
+
+def remove_all_but(oracle: Oracle, kept: str) -> None:
+    """Remove what a system has written, so that the broker's upkeep of it costs the next one nothing."""
+    topics = [
+        name
+        for name in oracle.admin.list_topics(timeout=10).topics
+        if name != kept and not name.startswith("__")
+    ]
+    for future in oracle.admin.delete_topics(topics).values() if topics else ():
+        future.result(30)
+
+
+def latency(
+    oracle: Oracle, folder: Path, names: list[str], high: float, seconds: float
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure hops at low and at high load."""
+    found = {}
+    for name in names:
+        say(f"hops of {name} at {LOW_RATE:,.0f}/s and {high:,.0f}/s ...")
+        rates = {"low": LOW_RATE, "high": high}
+        found[name] = hops(
+            SYSTEMS[name], oracle, folder, rates, {"low": seconds, "high": seconds * 0.6}
+        )
+        low, most = found[name]["low"], found[name]["high"]
+        say(
+            f"{name}: p50 {low['p50']:.1f} ms, p99 {low['p99']:.1f} ms; "
+            f"at high load {most['p50']:.1f} and {most['p99']:.1f} ms"
+        )
+    return found
+
+
+def run(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Measure everything, and return the report."""
+    left_out = {}
+    if not has_rocksdb():
+        left_out[OURS] = "this tree's engine has no RocksDB store"
+    names = [name for name in chosen.systems if name not in left_out]
+    ours = OURS if OURS in names else "fillonce_memory"
+    report: dict[str, Any] = {"machine": machine(), "ours": ours, "left_out": left_out}
+    with local_services(scratch / "kafka", registry=False, die_with_parent=True) as services:
+        oracle = Oracle(services.bootstrap)
+        # The broker goes before its clients do; one that logs would tell of it.
+        oracle.admin = AdminClient({"bootstrap.servers": services.bootstrap, "log_level": 0})
+        stand = Stand(
+            oracle,
+            oracle.create("bench.order", PARTITIONS),
+            Orders(chosen.seed, chosen.records),
+            scratch,
+            chosen.peers_python,
+            chosen.seconds,
+        )
+        results = throughput(stand, names)
+        oracle.admin.delete_topics([stand.topic])[stand.topic].result(30)
+        rates = {one.system: one.records_per_second for one in results}
+        report["systems"] = [asdict(one) for one in results]
+        report["ratios"] = ratios(rates, ours, PEERS)
+        high = min(HIGH_RATE, max(rates.get(ours, HIGH_RATE) // 2, LOW_RATE))
+        report["hops"] = {}
+        if chosen.hop_seconds:
+            on = [name for name in HOPS if name not in left_out]
+            report["hops"] = latency(oracle, scratch, on, high, chosen.hop_seconds)
+    report["lifecycle"] = None
+    report["seed"], report["orders"] = chosen.seed, chosen.records
+    low = report["hops"].get(ours, {}).get("low", {})
+    report["hop_ms"] = {name: low[name] for name in ("p50", "p99") if low}
+    return report
+
+
+def stop_politely(number: int, _frame: object) -> None:
+    """Let a TERM end the run as Ctrl-C does: what was started is ended, what was made is removed."""
+    raise SystemExit(128 + number)
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, stop_politely)
+    chosen = options()
+    fetch(lambda text, _passing: say(text))
+    build_java()
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
+        report = run(chosen, Path(scratch))
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+    draw(report, RESULTS.with_suffix(".png"))
+    print(table(report))
+    for path in (RESULTS, RESULTS.with_suffix(".png")):
+        print(f"written: {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

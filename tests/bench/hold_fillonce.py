@@ -1,0 +1,57 @@
+"""The hold workload on the engine, with its shipped settings: only the store is chosen from outside."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from streams.engine import App
+from streams.engine.settings import EngineSettings
+from tests.bench.avro_hold import (
+    BOOTSTRAP,
+    DECISIONS,
+    GROUP,
+    ORDERS,
+    PARTITIONS,
+    STATE_DIR,
+    STORE,
+    step,
+)
+
+RAW: dict[str, Any] = {
+    "key_type": str,
+    "value_type": bytes,
+    "key_serializer": "raw",
+    "value_serializer": "raw",
+    "partitions": PARTITIONS,
+}
+
+
+def store_options() -> dict[str, Any]:
+    """Return the app's options for the store that the environment names."""
+    if STORE == "memory":
+        return {}
+    if "state_dir" not in EngineSettings.__dataclass_fields__:
+        raise SystemExit("this tree's engine has no RocksDB store: set BENCH_STORE=memory")
+    return {"store": "rocksdb://", "state_dir": STATE_DIR}
+
+
+app = App(
+    GROUP,
+    broker=BOOTSTRAP,
+    instance_id=os.environ.get("BENCH_INSTANCE", "0"),
+    **store_options(),
+)
+orders = app.topic(ORDERS, **RAW)
+decisions = app.topic(DECISIONS, **RAW)
+balances = app.Table("balances", key_type=str, value_type=bytes, partitions=PARTITIONS)
+
+
+@app.agent(orders, name="hold")
+async def hold(stream: Any) -> None:
+    """Key account: the hold and the decision commit together with the order's offset."""
+    async for event in stream.events():
+        account, decision, held = step(event.value, balances.get(event.key))
+        if held is not None:
+            balances[account] = held
+        await decisions.send(key=account, value=decision)

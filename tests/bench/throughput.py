@@ -1,0 +1,102 @@
+"""Records a second and processor time a record of one system, measured from outside."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.avro_hold import PARTITIONS
+from tests.bench.feeding import Orders
+from tests.bench.running import Position, running
+from tests.bench.systems import System, command, environment
+from tests.integration.oracle import Oracle
+
+
+@dataclass
+class Result:
+    """What one system did. `records` of them are in the measure: those after its first commit."""
+
+    system: str
+    records: int
+    seconds: float
+    records_per_second: float
+    cpu_us_per_record: float
+    start_seconds: float
+    committed: int
+    duplicates: int
+    missing: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Broker, orders and folder that all systems of a run share."""
+
+    oracle: Oracle
+    topic: str
+    orders: Orders
+    folder: Path
+    peers_python: str
+    seconds: float
+    partitions: int = PARTITIONS
+
+
+def measure(system: System, stand: Stand) -> Result:
+    """Run one system until the orders or the seconds are used up, then judge its decisions.
+
+    The clock starts at its first commit and stops at the commit that is seen last, so neither start-up
+    nor the tail of an unfinished transaction counts.
+    """
+    bootstrap, total = stand.oracle.bootstrap, stand.orders.count
+    group = f"bench-{system.name}"
+    decisions = stand.oracle.create(f"{group}.decision", stand.partitions)
+    if system.kind == "raw":
+        stand.oracle.create(f"{group}-balances-changelog", stand.partitions, compact=True)
+    folder = stand.folder / system.name
+    told = environment(
+        system,
+        bootstrap=bootstrap,
+        group=group,
+        orders=stand.topic,
+        decisions=decisions,
+        state=folder / "state",
+    )
+    position = Position(bootstrap, group, stand.topic, stand.partitions)
+    started = time.monotonic()
+    try:
+        with running(system.name, command(system, stand.peers_python), told, folder) as worker:
+            worker.wait_for("the first commit", lambda: position.committed() > 0)
+            first, begin, used = position.committed(), time.monotonic(), worker.cpu_seconds()
+            done, last = first, begin
+            while done < total and time.monotonic() - begin < stand.seconds:
+                time.sleep(0.05)
+                worker.require_alive()
+                now = position.committed()
+                if now > done:
+                    done, last = now, time.monotonic()
+            spent = worker.cpu_seconds() - used
+        judged = _settle(stand, decisions, position)
+    finally:
+        position.close()
+    count, seconds = max(done - first, 1), max(last - begin, 0.001)
+    return Result(
+        system.name,
+        count,
+        round(seconds, 2),
+        round(count / seconds, 1),
+        round(spent / count * 1e6, 1),
+        round(begin - started, 2),
+        **judged,
+    )
+
+
+def _settle(stand: Stand, decisions: str, position: Position) -> dict[str, int]:
+    """Judge what was committed; a transaction whose commit is under way may take a moment."""
+    deadline = time.monotonic() + 30
+    while True:
+        committed = position.committed()
+        found = stand.orders.judge(stand.oracle.bootstrap, decisions, stand.partitions)
+        missing = max(committed - found.pop("distinct"), 0)
+        if not missing or time.monotonic() > deadline:
+            return {"committed": committed, "missing": missing, **found}
