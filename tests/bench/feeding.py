@@ -19,6 +19,7 @@ def producer(bootstrap: str, linger_ms: float = 20) -> Producer:
     return Producer(
         {
             "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,  # else a retry changes the order, and what must come of it
             "partitioner": "murmur2_random",
             "linger.ms": linger_ms,
             "queue.buffering.max.messages": 500_000,

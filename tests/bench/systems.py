@@ -48,9 +48,10 @@ SYSTEMS = {
         _system("quix_streams", "quix", commit_ms="100"),
         _system("kafka_streams_rocksdb", "java", store="rocksdb", commit_ms="100"),
         _system("kafka_streams_memory", "java", store="memory", commit_ms="100"),
+        _system(
+            "kafka_streams_rocksdb_cached", "java", store="rocksdb", commit_ms="100", caching="1"
+        ),
         _system("kafka_streams_rocksdb_10ms", "java", store="rocksdb", commit_ms="10"),
-        _system("kafka_streams_memory_uncached", "java", store="memory", commit_ms="100", caching="0"),
-        _system("kafka_streams_rocksdb_uncached", "java", store="rocksdb", commit_ms="100", caching="0"),
         _system("raw_loop", "raw"),
     )
 }
@@ -117,6 +118,6 @@ def environment(
         "BENCH_SCHEMAS": str(SCHEMAS),
         "BENCH_LOT": str(LOT),
         "BENCH_OPENING": str(OPENING),
-        "BENCH_CACHING": "1",
+        "BENCH_CACHING": "0",
         **system.environment,
     }
