@@ -23,6 +23,7 @@ from tests.bench.avro_hold import PARTITIONS
 from tests.bench.feeding import Orders
 from tests.bench.figures import ratios
 from tests.bench.hops import hops
+from tests.bench.lifecycle import lifecycle
 from tests.bench.machine import machine
 from tests.bench.plot import draw
 from tests.bench.report import table
@@ -50,7 +51,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=1_000_000, help="most for each system")
     parser.add_argument("--seconds", type=float, default=60.0, help="most for each system")
     parser.add_argument("--hop-seconds", type=float, default=25.0, help="0 leaves latency out")
-    parser.add_argument("--lifecycle-trades", type=int, default=25_000, help="0 leaves it out")
+    parser.add_argument("--lifecycle-trades", type=int, default=10_000, help="0 leaves it out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--systems", nargs="+", choices=tuple(SYSTEMS), default=list(DEFAULT))
     return parser.parse_args()
@@ -134,6 +135,10 @@ def run(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             on = [name for name in HOPS if name not in left_out]
             report["hops"] = latency(oracle, scratch, on, high, chosen.hop_seconds)
     report["lifecycle"] = None
+    if chosen.lifecycle_trades:
+        say(f"the lifecycle of {chosen.lifecycle_trades:,} trades through risk_manager ...")
+        found = lifecycle(scratch / "lifecycle", chosen.lifecycle_trades, chosen.seconds)
+        report["lifecycle"] = found
     report["seed"], report["orders"] = chosen.seed, chosen.records
     low = report["hops"].get(ours, {}).get("low", {})
     report["hop_ms"] = {name: low[name] for name in ("p50", "p99") if low}

@@ -89,10 +89,12 @@ def running(
 
 
 class Position:
-    """How far a group has come on a topic: the sum of its committed offsets, asked without joining."""
+    """How far a group has come on its topics: the sum of its committed offsets, asked without joining."""
 
-    def __init__(self, bootstrap: str, group: str, topic: str, partitions: int) -> None:
-        self._asked = [TopicPartition(topic, number) for number in range(partitions)]
+    def __init__(
+        self, bootstrap: str, group: str, topics: Sequence[str], partitions: int
+    ) -> None:
+        self._asked = [TopicPartition(name, n) for name in topics for n in range(partitions)]
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,

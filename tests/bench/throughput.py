@@ -62,7 +62,7 @@ def measure(system: System, stand: Stand) -> Result:
         decisions=decisions,
         state=folder / "state",
     )
-    position = Position(bootstrap, group, stand.topic, stand.partitions)
+    position = Position(bootstrap, group, [stand.topic], stand.partitions)
     started = time.monotonic()
     try:
         with running(system.name, command(system, stand.peers_python), told, folder) as worker:
