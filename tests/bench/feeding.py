@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from tests.bench.avro_hold import DECISION, LOT, OPENING, ORDER, decode, encode
+from tests.bench.avro_hold import BALANCE, DECISION, LOT, OPENING, ORDER, decode, encode
 
 ACCOUNTS = 10_000
 PRICE = 11_548_000_000_000
@@ -99,6 +99,16 @@ class Orders:
                 self.available[number],
             )
         return {"distinct": sum(seen), "duplicates": duplicates, "wrong": wrong}
+
+
+def fill(bootstrap: str, changelog: str, keys: int) -> None:
+    """Write so many untouched accounts into a changelog, for a system to restore."""
+    out = producer(bootstrap)
+    balance = encode(BALANCE, {"total": OPENING, "reserved": 0, "n": 0})
+    for number in range(keys):
+        produce(out, changelog, balance, f"account-{number}")
+    if out.flush(60):
+        raise SystemExit("the broker did not take the changelog within 60 s")
 
 
 def values(bootstrap: str, topic: str, partitions: int) -> Iterator[bytes]:

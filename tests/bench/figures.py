@@ -53,3 +53,23 @@ def share_of_pairs(pairs: Sequence[tuple[float, float]]) -> float:
     Pairs are measured side by side, so what drifts over minutes cancels out in each of them.
     """
     return median(with_it / without - 1 for with_it, without in pairs)
+
+
+def trend(points: Sequence[tuple[float, float]], warm: float) -> dict[str, float]:
+    """Return what a quantity did after its warm-up: its mean, and how much it grew by the fitted line.
+
+    Args:
+        points: (seconds, value), in order of time.
+        warm: share of the time that is warm-up and left out, below 1.
+    """
+    if len(points) < 2:
+        raise ValueError("a trend needs two points")
+    begin, end = points[0][0], points[-1][0]
+    kept = [point for point in points if point[0] >= begin + warm * (end - begin)]
+    rise = slope(kept)
+    return {
+        "mean": sum(value for _, value in kept) / len(kept),
+        "grown": rise * (kept[-1][0] - kept[0][0]),
+        "per_hour": rise * 3600,
+        "points": len(kept),
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streams.engine.settings import EngineSettings
 from streams.local.java import find_java
-from tests.bench.avro_hold import LOT, OPENING, SCHEMAS
+from tests.bench.avro_hold import LOT, OPENING, PARTITIONS, SCHEMAS
 from tests.bench.running import ROOT
 
 OURS = "fillonce_rocksdb"
@@ -87,9 +87,9 @@ def build_java() -> None:
 def command(system: System, peers_python: str) -> list[str]:
     """Return program and arguments of a system."""
     match system.kind:
-        case "fillonce":
+        case "fillonce" | "fillonce_without":
             program = "from streams.cli.main import main; main()"
-            app = "tests.bench.hold_fillonce:app"
+            app = f"tests.bench.hold_{system.kind}:app"
             return [sys.executable, "-P", "-c", program, "-q", "run", "--app", app]
         case "faust":
             app = "tests.bench.hold_faust:app"
@@ -106,7 +106,14 @@ def command(system: System, peers_python: str) -> list[str]:
 
 
 def environment(
-    system: System, *, bootstrap: str, group: str, orders: str, decisions: str, state: Path
+    system: System,
+    *,
+    bootstrap: str,
+    group: str,
+    orders: str,
+    decisions: str,
+    state: Path,
+    partitions: int = PARTITIONS,
 ) -> dict[str, str]:
     """Return what a system is told: its topics, its group, its settings."""
     return {
@@ -115,6 +122,7 @@ def environment(
         "BENCH_ORDERS": orders,
         "BENCH_DECISIONS": decisions,
         "BENCH_STATE_DIR": str(state),
+        "BENCH_PARTITIONS": str(partitions),
         "BENCH_SCHEMAS": str(SCHEMAS),
         "BENCH_LOT": str(LOT),
         "BENCH_OPENING": str(OPENING),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.avro_hold import PARTITIONS
-from tests.bench.feeding import Orders
+from tests.bench.feeding import Orders, fill
 from tests.bench.running import Position, running
 from tests.bench.systems import System, command, environment
 from tests.integration.oracle import Oracle
@@ -40,6 +40,8 @@ class Stand:
     peers_python: str
     seconds: float
     partitions: int = PARTITIONS
+    keys: int = 0
+    """So many keys are in the table before a system starts: it restores them first."""
 
 
 def measure(system: System, stand: Stand) -> Result:
@@ -51,8 +53,11 @@ def measure(system: System, stand: Stand) -> Result:
     bootstrap, total = stand.oracle.bootstrap, stand.orders.count
     group = f"bench-{system.name}"
     decisions = stand.oracle.create(f"{group}.decision", stand.partitions)
-    if system.kind == "raw":
-        stand.oracle.create(f"{group}-balances-changelog", stand.partitions, compact=True)
+    changelog = f"{group}-balances-changelog"
+    if system.kind == "raw" or stand.keys:
+        stand.oracle.create(changelog, stand.partitions, compact=True)
+    if stand.keys:
+        fill(bootstrap, changelog, stand.keys)
     folder = stand.folder / system.name
     told = environment(
         system,
@@ -61,6 +66,7 @@ def measure(system: System, stand: Stand) -> Result:
         orders=stand.topic,
         decisions=decisions,
         state=folder / "state",
+        partitions=stand.partitions,
     )
     position = Position(bootstrap, group, [stand.topic], stand.partitions)
     started = time.monotonic()
