@@ -13,6 +13,9 @@ WORKERS ?= 2
 # SEED=N repeats the order of the tests and the examples of hypothesis.
 SEED ?=
 SEED_ARGS := $(if $(SEED),--randomly-seed=$(SEED) --hypothesis-seed=$(SEED))
+# Further options of a measurement, such as BENCH_ARGS="--seconds 5 --records 50000".
+BENCH_ARGS ?=
+MINUTES ?= 20
 FAST := tests/architecture tests/unit tests/property tests/contract tests/golden
 # tests/conftest.py gives all integration and fault tests to one worker, after the fast ones.
 PYTEST := $(BIN)/python -m pytest $(SEED_ARGS)
@@ -23,7 +26,7 @@ REQUIRE_PYTHON := import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
 	"fillonce needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")
 
 .PHONY: help install demo test test-fast test-sim test-integration test-fault check lint fmt types \
-	imports bench compare-faust schemas topics up down status lock docs clean
+	imports bench bench-full soak compare-faust schemas topics up down status lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,8 +87,14 @@ types: install ## mypy, strict, on the packages and the tests
 imports: install ## Who may import whom
 	$(BIN)/lint-imports
 
-bench: install $(BENCH_VENV)/.installed ## The engine beside stock Faust and Quix Streams, 60 s each
-	$(BIN)/python -m tests.bench.bench_hold --peers-python $(BENCH_VENV)/bin/python $(if $(SEED),--seed $(SEED))
+bench: install $(BENCH_VENV)/.installed ## The engine beside stock Faust, Quix Streams, Kafka Streams and a bare loop: under 20 min
+	$(BIN)/python -m tests.bench --peers-python $(CURDIR)/$(BENCH_VENV)/bin/python $(if $(SEED),--seed $(SEED)) $(BENCH_ARGS)
+
+bench-full: install ## Restore, kill to commit, memory, cost of a record, of the journal (BENCH_ARGS=--restore: one of them)
+	$(BIN)/python -m tests.bench.full $(if $(SEED),--seed $(SEED)) $(BENCH_ARGS)
+
+soak: install ## One worker under mixed load for MINUTES=20: whether memory, files or threads grow
+	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES) $(BENCH_ARGS)
 
 compare-faust: install ## What the same kills do to stock Faust's exactly_once
 	$(BIN)/python -m tests.bench.compare_faust $(if $(SEED),--seed $(SEED))

@@ -10,8 +10,11 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+Datum = dict[str, Any]
 
 SCHEMAS = Path(__file__).parent / "avro"
 LOT = 1_000
@@ -27,14 +30,14 @@ STATE_DIR = os.environ.get("BENCH_STATE_DIR", "state")
 COMMIT_SECONDS = int(os.environ.get("BENCH_COMMIT_MS", "100")) / 1000
 
 
-def _schema(name: str) -> dict:
+def _schema(name: str) -> Any:
     return parse_schema(json.loads((SCHEMAS / f"{name}.avsc").read_text()))
 
 
 ORDER, DECISION, BALANCE = _schema("order"), _schema("decision"), _schema("balance")
 
 
-def encode(schema: dict, value: dict) -> bytes:
+def encode(schema: Any, value: Datum) -> bytes:
     """Return a value in the Confluent frame: a zero, the schema's id in four bytes, the body."""
     out = io.BytesIO()
     out.write(b"\0\0\0\0\1")
@@ -42,14 +45,14 @@ def encode(schema: dict, value: dict) -> bytes:
     return out.getvalue()
 
 
-def decode(schema: dict, data: bytes) -> dict:
+def decode(schema: Any, data: bytes | None) -> Any:
     """Return the value of a frame."""
-    source = io.BytesIO(data)
+    source = io.BytesIO(data or b"")
     source.seek(5)
     return schemaless_reader(source, schema, schema)
 
 
-def decide(order: dict, balance: dict) -> tuple[dict, dict | None]:
+def decide(order: Datum, balance: Datum) -> tuple[Datum, Datum | None]:
     """Return the decision, and the balance after it; None where it stays as it was."""
     cost = order["quantity"] * order["price"] // 10**8
     free = balance["total"] - balance["reserved"]
@@ -68,7 +71,11 @@ def decide(order: dict, balance: dict) -> tuple[dict, dict | None]:
     }
     if reason is not None:
         return decision, None
-    held = {"total": balance["total"], "reserved": balance["reserved"] + cost, "n": balance["n"] + 1}
+    held = {
+        "total": balance["total"],
+        "reserved": balance["reserved"] + cost,
+        "n": balance["n"] + 1,
+    }
     return decision, held
 
 

@@ -18,12 +18,20 @@ from collections import Counter
 from pathlib import Path
 
 from streams.local.services import fetch, local_services
-from tests.bench.bench_hold import ROOT, command
+from tests.bench.running import ROOT
 from tests.integration.hold import Hold
 from tests.integration.oracle import Oracle
 from tests.integration.workers import eventually
 
 SYSTEMS = ("stock-faust", "fillonce")
+
+
+APPS = {"stock-faust": "tests.bench.hold_stock:app", "fillonce": "examples.hold:app"}
+
+
+def command(system: str) -> list[str]:
+    worker = ["worker", "--without-web", "-l", "warn"]
+    return [sys.executable, "-m", "faust", "-A", APPS[system], *worker]
 
 
 def grown(hold: Hold) -> int:
@@ -37,7 +45,7 @@ def kill_in_a_transaction(
     before = grown(hold)
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            command(system, ""), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+            command(system), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         working = eventually(lambda: grown(hold) > before, 40, 0.02)
@@ -59,7 +67,7 @@ def run(system: str, hold: Hold, folder: Path, kills: int) -> dict[str, object]:
         print(f"{system}: kill {number} of {kills}, {hits} with a transaction open", flush=True)
     with (folder / "log").open("ab") as log:
         last = subprocess.Popen(
-            command(system, ""), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+            command(system), cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         feeder.join()

@@ -16,7 +16,9 @@ PARTITION_COUNTS = (1, 4, 16, 64)
 KEY_COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def _stand(oracle: Oracle, folder: Path, topic: str, orders: Orders, partitions: int = PARTITIONS) -> Stand:
+def _stand(
+    oracle: Oracle, folder: Path, topic: str, orders: Orders, partitions: int = PARTITIONS
+) -> Stand:
     stand = Stand(oracle, oracle.create(topic, partitions), orders, folder, "", 60.0, partitions)
     orders.feed(oracle.bootstrap, topic)
     return stand
@@ -66,7 +68,9 @@ def of_feature(
     Args:
         feature: `journal` (with the digests) or `cause`.
     """
-    stand = _stand(oracle, folder, f"{feature}-{system.name}.order", Orders(seed, records, ACCOUNTS))
+    stand = _stand(
+        oracle, folder, f"{feature}-{system.name}.order", Orders(seed, records, ACCOUNTS)
+    )
     measured: list[tuple[float, float]] = []
     for number in range(pairs):
         found = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from tests.bench.avro_hold import BALANCE, DECISION, LOT, OPENING, ORDER, decode, encode
+from tests.bench.avro_hold import BALANCE, DECISION, LOT, OPENING, ORDER, Datum, decode, encode
 
 ACCOUNTS = 10_000
 PRICE = 11_548_000_000_000
@@ -39,7 +39,7 @@ def produce(out: Producer, topic: str, value: bytes, key: str) -> None:
             return
 
 
-def order(number: int, account: str, quantity: int) -> dict:
+def order(number: int, account: str, quantity: int) -> Datum:
     """Return one order; its id is its number."""
     return {
         "order_id": f"{number:032x}",
@@ -62,7 +62,7 @@ class Orders:
         self.reserved = array("q")
         self.available = array("q")
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[Datum]:
         chance = random.Random(self._seed)
         for number in range(self.count):
             lots = chance.randrange(1, 100)
@@ -130,9 +130,9 @@ def values(bootstrap: str, topic: str, partitions: int) -> Iterator[bytes]:
             for message in consumer.consume(5_000, 0.2):
                 error = message.error()
                 if error is None:
-                    yield message.value()
+                    yield message.value() or b""
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
+                    ended.add(message.partition() or 0)
                 elif not error.retriable():
                     raise SystemExit(f"{topic} cannot be read: {error.str()}")
     finally:

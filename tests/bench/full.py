@@ -37,7 +37,9 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def parts(chosen: argparse.Namespace, oracle: Oracle, folder: Path) -> dict[str, Callable[[System], Any]]:
+def parts(
+    chosen: argparse.Namespace, oracle: Oracle, folder: Path
+) -> dict[str, Callable[[System], Any]]:
     """Return each measurement by its name."""
     records, seed, keys, pairs = chosen.records, chosen.seed, chosen.million, chosen.pairs
     return {

@@ -7,6 +7,7 @@ rebalance, no journal, no recovery of any error.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -44,7 +45,8 @@ def main() -> int:
             continue
         producer.begin_transaction()
         positions: dict[tuple[str, int], int] = {}
-        for message in [first, *consumer.consume(BATCH - 1, 0)]:
+        messages: list[Any] = [first, *consumer.consume(BATCH - 1, 0)]
+        for message in messages:
             if message.error():
                 raise SystemExit(message.error().str())
             key, partition = message.key(), message.partition()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from array import array
@@ -10,10 +9,9 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from streams.local.processes import death_with_parent
 from tests.bench.avro_hold import DECISION, PARTITIONS, decode
 from tests.bench.figures import spread
-from tests.bench.running import ROOT, Running, running
+from tests.bench.running import Running, running
 from tests.bench.systems import System, command, environment
 from tests.integration.oracle import Oracle
 
@@ -57,7 +55,13 @@ class Reader:
 
 
 def phase(
-    worker: Running, reader: Reader, oracle: Oracle, orders: str, base: int, rate: float, seconds: float
+    worker: Running,
+    reader: Reader,
+    oracle: Oracle,
+    orders: str,
+    base: int,
+    rate: float,
+    seconds: float,
 ) -> dict[str, float]:
     """Send at a rate for so many seconds, and return the spread of the latencies after the warm-up.
 
@@ -71,17 +75,11 @@ def phase(
     """
     count, warm = int(rate * (WARM_SECONDS + seconds)), int(rate * WARM_SECONDS)
     sender = [sys.executable, "-m", "tests.bench.hop_sender", oracle.bootstrap, orders]
-    feed = subprocess.Popen(
-        [*sender, str(base), str(count), str(rate)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=death_with_parent(),
-    )
     came = array("d", bytes(8 * count))
     answered = duplicates = 0
-    try:
-        start = float(feed.stdout.readline() or "nan")
+    home = worker.log.parent / f"sender-{base}"
+    with running("sender", [*sender, str(base), str(count), str(rate)], {}, home) as feed:
+        start = _word(feed, 0)
         deadline = start + count / rate + LATE_SECONDS
         while answered < count and time.monotonic() < deadline:
             found = reader.next(0.2)
@@ -94,12 +92,11 @@ def phase(
             duplicates += came[number] != 0
             answered += came[number] == 0
             came[number] = came[number] or now
-        late_ms = float(feed.communicate(timeout=30)[0] or "nan")
-    finally:
-        feed.kill()
-        feed.wait(10)
+        late = _word(feed, 1)
     took = [
-        (came[number] - start - number / rate) * 1000 for number in range(warm, count) if came[number]
+        (came[number] - start - number / rate) * 1000
+        for number in range(warm, count)
+        if came[number]
     ]
     if not took:
         raise SystemExit(f"{worker.name}: no order was answered within {LATE_SECONDS:g} s")
@@ -108,8 +105,20 @@ def phase(
         **spread(took),
         "unanswered": count - answered,
         "duplicates": duplicates,
-        "sender_late_p99": late_ms,
+        "sender_late_p99": late,
     }
+
+
+def _word(feed: Running, place: int) -> float:
+    """Return the number on a line of what the sender says, once it is there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        lines = feed.log.read_text().splitlines(keepends=True)
+        if len(lines) > place and lines[place].endswith("\n"):
+            return float(lines[place])
+        feed.require_alive()
+        time.sleep(0.02)
+    raise SystemExit("the sender of orders says nothing")
 
 
 def hops(

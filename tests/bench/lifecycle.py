@@ -17,7 +17,13 @@ from pathlib import Path
 from processors import ids
 from processors.records.base import Record
 from processors.records.ledger import Balance
-from processors.records.trade import ExecutionReport, ExecutionType, OrderEvent, OrderEventKind, Status
+from processors.records.trade import (
+    ExecutionReport,
+    ExecutionType,
+    OrderEvent,
+    OrderEventKind,
+    Status,
+)
 from schemas.codec import Codecs
 from schemas.registry import HttpRegistry
 from streams import topics
@@ -102,7 +108,9 @@ def feed(bootstrap: str, codecs: Codecs, trades: int) -> int:
 
 def check(bootstrap: str, codecs: Codecs, trades: int) -> dict[str, int]:
     """Count the trades without exactly one hold, and the accounts whose balance is not what it must be."""
-    held = dict.fromkeys((ids.order_id(f"account-{n % ACCOUNTS}", f"intent-{n}") for n in range(trades)), 0)
+    held = dict.fromkeys(
+        (ids.order_id(f"account-{n % ACCOUNTS}", f"intent-{n}") for n in range(trades)), 0
+    )
     for data in values(bootstrap, topics.ORDER.name, PARTITIONS):
         event = codecs.codec(OrderEvent).decode(data)
         held[event.order_id] += event.kind is OrderEventKind.RESERVED
@@ -143,9 +151,7 @@ def lifecycle(folder: Path, trades: int, seconds: float) -> dict[str, float | in
         codecs.prepare()
         total = feed(services.bootstrap, codecs, trades)
         names = [topic.name for topic in topics.INPUTS["risk_manager"]]
-        position = Position(
-            services.bootstrap, topics.app_id("risk_manager"), names, PARTITIONS
-        )
+        position = Position(services.bootstrap, topics.app_id("risk_manager"), names, PARTITIONS)
         try:
             with running(
                 "risk_manager", [*_PROGRAM, "run", "risk_manager"], told, folder / "worker"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from streams.local.processes import death_with_parent
 from tests.bench.avro_hold import LOT, ORDER, PARTITIONS, encode
 from tests.bench.feeding import fill, order, produce, producer
-from tests.bench.running import ROOT, Position, running
+from tests.bench.running import Position, Running, running
 from tests.bench.systems import System, command, environment
 from tests.integration.oracle import Oracle
 
@@ -31,7 +30,7 @@ class Worker:
         self.folder = folder / self.group
         self.position = Position(oracle.bootstrap, self.group, [self.orders], PARTITIONS)
 
-    def run(self):
+    def run(self) -> AbstractContextManager[Running]:
         """Run it for the length of a block."""
         told = environment(
             self.system,
@@ -42,6 +41,10 @@ class Worker:
             state=self.folder / "state",
         )
         return running(self.system.name, command(self.system, ""), told, self.folder)
+
+    def wait(self, process: Running, what: str, least: int) -> None:
+        """Wait until it has committed at least so many orders."""
+        process.wait_for(what, lambda: self.position.committed() >= least, 600)
 
     def feed(self, count: int, accounts: int) -> None:
         """Write orders over the accounts in turn."""
@@ -62,7 +65,7 @@ def restore(system: System, oracle: Oracle, folder: Path, keys: int) -> dict[str
         worker.feed(1_000, 1_000)
         begin = time.monotonic()
         with worker.run() as process:
-            process.wait_for("the restore", lambda at=worker.position: at.committed() > 0, 300)
+            worker.wait(process, "the restore", 1)
             took[count] = time.monotonic() - begin
         worker.position.close()
     seconds = max(took[keys] - took[0], 0.001)
@@ -83,32 +86,31 @@ def kill(system: System, oracle: Oracle, folder: Path, keys: int) -> dict[str, o
     fill(oracle.bootstrap, worker.changelog, keys)
     seconds = 15 * (KILLS + 1) + 60
     sender = [sys.executable, "-m", "tests.bench.hop_sender", oracle.bootstrap, worker.orders]
-    feed = subprocess.Popen(
-        [*sender, "0", str(KILL_RATE * seconds), str(KILL_RATE)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=death_with_parent(),
-    )
-    took: list[float] = []
-    killed_at = at = 0.0
-    try:
-        for number in range(KILLS + 1):
-            with worker.run() as process:
-                process.wait_for("a commit", lambda: worker.position.committed() > at, 300)
-                if number:
-                    took.append(round(time.monotonic() - killed_at, 2))
-                before = worker.position.committed()
-                process.wait_for(
-                    "the next ones",
-                    lambda: worker.position.committed() > before + 2 * KILL_RATE,
-                )
-                killed_at = time.monotonic()
-            at = worker.position.committed()
-    finally:
-        feed.kill()
-        feed.wait(10)
-        worker.position.close()
+    numbers = ["0", str(KILL_RATE * seconds), str(KILL_RATE)]
+    with running("sender", [*sender, *numbers], {}, worker.folder / "sender"):
+        killed = _life(worker)[1]
+        took = []
+        for _ in range(KILLS):
+            back, dead = _life(worker)
+            took.append(round(back - killed, 2))
+            killed = dead
+    worker.position.close()
     return {"keys": keys, "kills": KILLS, "seconds": took, "worst": max(took)}
+
+
+def _life(worker: Worker) -> tuple[float, float]:
+    """Run a worker until it has committed anew and worked for a second, then kill it.
+
+    Returns:
+        When its first new commit was seen, and when it was killed.
+    """
+    at = worker.position.committed()
+    with worker.run() as process:
+        worker.wait(process, "a new commit", at + 1)
+        back, before = time.monotonic(), worker.position.committed()
+        worker.wait(process, "the next ones", before + KILL_RATE)
+        killed = time.monotonic()
+    return back, killed
 
 
 def memory(system: System, oracle: Oracle, folder: Path, keys: int) -> dict[str, float]:
@@ -118,9 +120,7 @@ def memory(system: System, oracle: Oracle, folder: Path, keys: int) -> dict[str,
         worker = Worker(system, oracle, folder, f"memory-{accounts}")
         worker.feed(keys, accounts)
         with worker.run() as process:
-            process.wait_for(
-                "all orders", lambda at=worker.position: at.committed() >= keys, 600
-            )
+            worker.wait(process, "all orders", keys)
             weighed[accounts] = process.resident_bytes()
         worker.position.close()
     return {

@@ -30,7 +30,9 @@ def table(report: dict[str, Any]) -> str:
         found = report["lifecycle"]
         lines += [
             "",
-            f"trade lifecycle alone (risk_manager): {found['records_per_second']:,.0f} records/s, "
-            f"{found['cpu_us_per_record']:.0f} us CPU, {found['records']:,} records",
+            (
+                f"trade lifecycle alone (risk_manager): {found['records_per_second']:,.0f} records/s,"
+                f" {found['cpu_us_per_record']:.0f} us CPU, {found['records']:,} records"
+            ),
         ]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,9 @@ class Running:
             said = self.log.read_text(errors="replace")[-3000:]
             raise SystemEndedError(f"{self.name} ended:\n{said}")
 
-    def wait_for(self, what: str, condition, seconds: float = START_SECONDS) -> None:
+    def wait_for(
+        self, what: str, condition: Callable[[], bool], seconds: float = START_SECONDS
+    ) -> None:
         """Wait until a condition holds, while the system runs."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -91,9 +93,7 @@ def running(
 class Position:
     """How far a group has come on its topics: the sum of its committed offsets, asked without joining."""
 
-    def __init__(
-        self, bootstrap: str, group: str, topics: Sequence[str], partitions: int
-    ) -> None:
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], partitions: int) -> None:
         self._asked = [TopicPartition(name, n) for name in topics for n in range(partitions)]
         self._consumer = Consumer(
             {

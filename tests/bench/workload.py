@@ -1,4 +1,4 @@
-"""The hold workload for every system under test: only the standard library, for it runs in any of them.
+"""The hold workload in JSON, for stock Faust under kills: only the standard library is needed.
 
 The same rules as `examples/hold.py`: an order in JSON, the lot checked, its cost held on the account.
 """
