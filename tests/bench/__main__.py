@@ -145,13 +145,18 @@ def run(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     return report
 
 
-def stop_politely(number: int, _frame: object) -> None:
-    """Let a TERM end the run as Ctrl-C does: what was started is ended, what was made is removed."""
-    raise SystemExit(128 + number)
+def end_on_signals() -> None:
+    """Let Ctrl-C and TERM unwind the run: what was started is ended, what was made is removed."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, stop_politely)
+    end_on_signals()
     chosen = options()
     fetch(lambda text, _passing: say(text))
     build_java()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 
 from streams.local.services import fetch, local_services
-from tests.bench.__main__ import remove_all_but, say, stop_politely
+from tests.bench.__main__ import end_on_signals, remove_all_but, say
 from tests.bench.costs import by_keys, by_partitions, of_feature
 from tests.bench.machine import machine
 from tests.bench.million import kill, memory, restore
@@ -65,7 +64,7 @@ def systems_of(part: str) -> list[System]:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, stop_politely)
+    end_on_signals()
     chosen = options()
     wanted = [part for part in PARTS if getattr(chosen, part)] or list(PARTS)
     fetch(lambda text, _passing: say(text))

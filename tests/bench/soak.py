@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 
 from streams.local.services import fetch, local_services
-from tests.bench.__main__ import say, stop_politely
+from tests.bench.__main__ import end_on_signals, say
 from tests.bench.avro_hold import LOT, ORDER, PARTITIONS, encode
 from tests.bench.feeding import ACCOUNTS, order, produce, producer
 from tests.bench.figures import trend
@@ -154,7 +153,7 @@ def run(scratch: Path, minutes: float, store: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, stop_politely)
+    end_on_signals()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
     ours = OURS if has_rocksdb() else "fillonce_memory"
