@@ -29,7 +29,7 @@ from tests.bench.plot import draw
 from tests.bench.report import table
 from tests.bench.running import ROOT
 from tests.bench.systems import DEFAULT, HOPS, OURS, PEERS, SYSTEMS, build_java, has_rocksdb
-from tests.bench.throughput import Result, Stand, measure
+from tests.bench.throughput import Result, Stand, measure, remove
 from tests.integration.oracle import Oracle
 
 RESULTS = ROOT / "build" / "bench" / "results.json"
@@ -58,7 +58,7 @@ def options() -> argparse.Namespace:
 
 
 def throughput(stand: Stand, names: list[str]) -> list[Result]:
-    """Measure one system after the other; the topics of each are removed behind it."""
+    """Measure one system after the other on the same orders."""
     say(f"writing {stand.orders.count:,} orders")
     stand.orders.feed(stand.oracle.bootstrap, stand.topic)
     results = []
@@ -70,19 +70,7 @@ def throughput(stand: Stand, names: list[str]) -> list[Result]:
             f"{name}: {one.records_per_second:,.0f} records/s, {one.cpu_us_per_record:.1f} us CPU, "
             f"{one.duplicates} duplicates, {one.missing} missing, {one.wrong} wrong"
         )
-        remove_all_but(stand.oracle, stand.topic)
     return results
-
-
-def remove_all_but(oracle: Oracle, kept: str) -> None:
-    """Remove what a system has written, so that the broker's upkeep of it costs the next one nothing."""
-    topics = [
-        name
-        for name in oracle.admin.list_topics(timeout=10).topics
-        if name != kept and not name.startswith("__")
-    ]
-    for future in oracle.admin.delete_topics(topics).values() if topics else ():
-        future.result(30)
 
 
 def latency(
@@ -96,6 +84,7 @@ def latency(
         found[name] = hops(
             SYSTEMS[name], oracle, folder, rates, {"low": seconds, "high": seconds * 0.6}
         )
+        remove(oracle, f"hop-{name}")
         low, most = found[name]["low"], found[name]["high"]
         say(
             f"{name}: p50 {low['p50']:.1f} ms, p99 {low['p99']:.1f} ms; "
@@ -125,7 +114,7 @@ def run(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             chosen.seconds,
         )
         results = throughput(stand, names)
-        oracle.admin.delete_topics([stand.topic])[stand.topic].result(30)
+        remove(oracle, stand.topic)
         rates = {one.system: one.records_per_second for one in results}
         report["systems"] = [asdict(one) for one in results]
         report["ratios"] = ratios(rates, ours, PEERS)
@@ -159,7 +148,8 @@ def main() -> int:
     end_on_signals()
     chosen = options()
     fetch(lambda text, _passing: say(text))
-    build_java()
+    if chosen.hop_seconds or any(SYSTEMS[name].kind == "java" for name in chosen.systems):
+        build_java()
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
         report = run(chosen, Path(scratch))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

@@ -13,12 +13,13 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 
 from streams.local.services import fetch, local_services
-from tests.bench.__main__ import end_on_signals, remove_all_but, say
+from tests.bench.__main__ import end_on_signals, say
 from tests.bench.costs import by_keys, by_partitions, of_feature
 from tests.bench.machine import machine
 from tests.bench.million import kill, memory, restore
 from tests.bench.running import ROOT
 from tests.bench.systems import OURS, SYSTEMS, System, has_rocksdb
+from tests.bench.throughput import remove
 from tests.integration.oracle import Oracle
 
 RESULTS = ROOT / "build" / "bench" / "full.json"
@@ -85,7 +86,7 @@ def main() -> int:
                 found = parts(chosen, oracle, Path(scratch))[part](system)
                 report[part][system.name] = found
                 say(f"{part}, {system.name}: {json.dumps(found)}")
-                remove_all_but(oracle, "")
+                remove(oracle, "")
             # What is measured is kept, should a later part fail.
             RESULTS.write_text(json.dumps(report, indent=2) + "\n")
     print(f"written: {RESULTS.relative_to(ROOT)}")

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from tests.bench.avro_hold import DECISION, PARTITIONS, decode
+from tests.bench.avro_hold import DECISION, LOT, ORDER, PARTITIONS, decode, encode
+from tests.bench.feeding import order, produce, producer
 from tests.bench.figures import spread
 from tests.bench.running import Running, running
 from tests.bench.systems import System, command, environment
 from tests.integration.oracle import Oracle
 
 WARM_SECONDS = 5.0
+FIRST_ORDERS = 50
+"""Enough that each partition has some."""
 LATE_SECONDS = 30.0
 """How long after the last order its decision may come before it counts as never answered."""
 
@@ -109,6 +112,23 @@ def phase(
     }
 
 
+def _wake(worker: Running, reader: Reader, bootstrap: str, orders: str) -> None:
+    """Wait until the system answers: its start-up is not what is measured."""
+    out, waiting = producer(bootstrap), set(range(FIRST_ORDERS))
+    for number in waiting:
+        account = f"account-{number}"
+        produce(out, orders, encode(ORDER, order(number, account, LOT)), account)
+    out.flush(30)
+
+    def answered() -> bool:
+        found = reader.next(0.1)
+        if found is not None:
+            waiting.discard(found[0])
+        return not waiting
+
+    worker.wait_for("the first answers", answered)
+
+
 def _word(feed: Running, place: int) -> float:
     """Return the number on a line of what the sender says, once it is there."""
     deadline = time.monotonic() + 60
@@ -146,6 +166,7 @@ def hops(
     found: dict[str, dict[str, float]] = {}
     try:
         with running(system.name, command(system, ""), told, home) as worker:
+            _wake(worker, reader, oracle.bootstrap, orders)
             for place, (load, rate) in enumerate(rates.items(), start=1):
                 found[load] = phase(
                     worker, reader, oracle, orders, place * 10**9, rate, seconds[load]

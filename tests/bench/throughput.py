@@ -85,6 +85,7 @@ def measure(system: System, stand: Stand) -> Result:
         judged = _settle(stand, decisions, position)
     finally:
         position.close()
+        remove(stand.oracle, group)
     count, seconds = max(done - first, 1), max(last - begin, 0.001)
     return Result(
         system.name,
@@ -106,3 +107,11 @@ def _settle(stand: Stand, decisions: str, position: Position) -> dict[str, int]:
         missing = max(committed - found.pop("distinct"), 0)
         if not missing or time.monotonic() > deadline:
             return {"committed": committed, "missing": missing, **found}
+
+
+def remove(oracle: Oracle, part: str) -> None:
+    """Remove the topics with `part` in their names, so that the broker's upkeep of them costs nobody else."""
+    there = oracle.admin.list_topics(timeout=10).topics
+    topics = [name for name in there if part in name and not name.startswith("__")]
+    for future in oracle.admin.delete_topics(topics).values() if topics else ():
+        future.result(30)
