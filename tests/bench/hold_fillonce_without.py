@@ -1,87 +1,106 @@
 """The hold workload on an engine that lacks one feature: only to measure what the feature costs.
 
-`BENCH_WITHOUT` is `journal` (no journal, no digests) or `cause` (no cause header). What this removes, the
-engine does not offer to remove: a run without it can be neither replayed nor audited.
+`BENCH_WITHOUT` is `journal` (no journal, no digests) or `cause` (no cause header). What this takes out, the
+engine has no switch for: a run without it can be neither replayed nor audited.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from streams.engine import loop, sender, topic
-from streams.engine.batch import Output, PartitionBatch
-from streams.engine.partitioner import partition_of
+from streams.engine import batch, execution, sending
+from streams.engine.event import Event
+from streams.engine.journal import GENESIS
 from tests.bench.hold_fillonce import app
 
 __all__ = ["app"]
 
-
-def take(self: Any, message: Any, kind: str, reason: str = "") -> None:
-    self.input_count += 1
+Headers = list[tuple[str, bytes | None]]
 
 
-def sent(self: Any, output: Any) -> None:
-    self.output_count += 1
+def replace(owner: Any, name: str, by: Any) -> None:
+    """Put something in the place of a part of the engine, which must be there."""
+    if not hasattr(owner, name):
+        raise SystemExit(f"{owner.__name__} has no {name} any more: nothing would be left out")
+    setattr(owner, name, by)
 
 
-def changed(self: Any, topic: str, key: bytes, value: bytes | None) -> None:
-    self.change_count += 1
+class NoDigest:
+    """Takes everything in, and makes nothing of it."""
+
+    count = 0
+
+    def inputs(self, messages: Any) -> None:
+        """Ignore messages."""
+
+    outputs = inputs
+
+    def changes(self, topic: str, rows: Any) -> None:
+        """Ignore changelog records."""
+
+    def hexdigest(self) -> str:
+        """Return nothing."""
+        return ""
+
+
+class Forgetful(list[Any]):
+    """A list that keeps nothing: outputs are kept for their digest alone."""
+
+    def append(self, _: Any) -> None:
+        """Forget it."""
+
+
+def take(self: Any, messages: Sequence[Any]) -> None:
+    """Note that there was something, and no runs."""
+    self.taken = messages
 
 
 def without_journal() -> None:
-    """Leave out the runs, the three digests and the journal's records."""
-    for method in (take, sent, changed):
-        if method.__name__ not in vars(PartitionBatch):
-            raise SystemExit(f"the engine's batch has no {method.__name__} to leave out")
-        setattr(PartitionBatch, method.__name__, method)
-    produce = loop.Engine.produce
+    """Leave out runs, digests and the journal's records."""
+    begin, produce = batch.PartitionBatch.__init__, sending.Sending.produce
 
-    def produce_all_but_the_journal(self: Any, output: Any, *rest: Any, **named: Any) -> Any:
-        if output.topic != self.journal_topic:
-            return produce(self, output, *rest, **named)
-        return None
+    def begin_forgetful(self: Any, *given: Any, **named: Any) -> None:
+        begin(self, *given, **named)
+        self.sent = Forgetful()
 
-    setattr(loop.Engine, "produce", produce_all_but_the_journal)  # noqa: B010 - a method is no variable to mypy
+    def produce_no_journal(self: Any, topic: str, *rest: Any, **named: Any) -> None:
+        if topic != self.journal_topic:
+            produce(self, topic, *rest, **named)
+
+    replace(batch, "Digest", NoDigest)
+    replace(batch.PartitionBatch, "__init__", begin_forgetful)
+    replace(batch.PartitionBatch, "take", take)
+    replace(execution, "journal_record", lambda *_: {"head": GENESIS})
+    replace(sending.Sending, "produce", produce_no_journal)
 
 
 def output_without_cause(
-    event: Any,
+    event: Event,
     topic: str,
     key: bytes | None,
     value: bytes | None,
     partition: int | None,
-    headers: list[tuple[str, bytes | None]],
+    headers: Headers,
     timestamp_ms: int | None,
-    count: Any,
-    settings: Any,
-) -> Output:
-    batch = event.batch
+    place: Any,
+) -> Any:
+    """Do what the engine's `output_of` does but for the header."""
     event.effects += 1
     if partition is None:
-        partition = partition_of(settings.partition_key(key), count(topic))
-    stamp = batch.now_micros // 1000 if timestamp_ms is None else timestamp_ms
-    return Output(topic, partition, key, value, headers, stamp, "")
-
-
-def without_cause() -> None:
-    """Leave the cause out of the outputs' headers."""
-    users = [
-        module for module in (loop, topic) if getattr(module, "output_of", None) is sender.output_of
-    ]
-    if not users:
-        raise SystemExit(
-            "the engine makes its outputs in another place: there is nothing to leave out"
-        )
-    for module in users:
-        setattr(module, "output_of", output_without_cause)  # noqa: B010 - it is there, which mypy cannot know
+        partition = -1 if place is None else place(topic, key)
+    stamp = event.batch.now_millis if timestamp_ms is None else timestamp_ms
+    output = (topic, partition, key, value, headers, stamp)
+    event.batch.sent.append(output)
+    return output
 
 
 match os.environ.get("BENCH_WITHOUT", ""):
     case "journal":
         without_journal()
     case "cause":
-        without_cause()
+        replace(sending, "output_of", output_without_cause)
     case "":
         pass
     case other:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 _COLORS = {"ours": "#1a7f37", "peer": "#7a8699"}
-_LOADS = {"low": "#8fbf9f", "high": "#1a7f37"}
+_LOADS = {"low": "#9ecae1", "high": "#3182bd"}
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
@@ -17,7 +17,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     rows = 2 if report["hops"] else 1
-    figure, axes = plt.subplots(rows, 2, figsize=(13, 4.6 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, 2, figsize=(13, 4.8 * rows), squeeze=False)
     systems = report["systems"]
     names = [one["system"].replace("_", " ") for one in systems]
     colors = [_COLORS["ours" if n.startswith("fillonce") else "peer"] for n in names]
@@ -42,10 +42,14 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
 
 def _bars(axis: Any, names: list[str], numbers: list[float], colors: list[str], form: str) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     bars = axis.barh(names, numbers, color=colors)
     axis.bar_label(bars, labels=[form.format(n) for n in numbers], padding=3, fontsize=9)
     axis.invert_yaxis()
     axis.margins(x=0.15)
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -66,7 +70,9 @@ def _latency(axis: Any, hops: dict[str, Any], share: str) -> None:
     axis.invert_yaxis()
     axis.set_xscale("log")
     axis.margins(x=0.2)
-    axis.set_title(f"Hop latency {share}: due to be sent until read committed")
-    axis.set_xlabel("milliseconds, logarithmic (less is better)")
-    axis.legend(loc="lower right", fontsize=9)
+    axis.set_title(f"Hop latency, {share}")
+    axis.set_xlabel(
+        "milliseconds from due to be sent until read committed, logarithmic (less is better)"
+    )
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=len(loads), fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
