@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tests.bench.machine import machine
 from tests.bench.plot import draw
 from tests.bench.report import table
 from tests.bench.running import ROOT
-from tests.bench.systems import DEFAULT, HOPS, OURS, PEERS, SYSTEMS, build_java, has_rocksdb
+from tests.bench.systems import DEFAULT, HOPS, OURS, PEERS, SYSTEMS, build_java
 from tests.bench.throughput import Result, Stand, measure, remove
 from tests.integration.oracle import Oracle
 
@@ -74,7 +75,7 @@ def throughput(stand: Stand, names: list[str]) -> list[Result]:
 
 
 def latency(
-    oracle: Oracle, folder: Path, names: list[str], high: float, seconds: float
+    oracle: Oracle, folder: Path, names: Sequence[str], high: float, seconds: float
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Measure hops at low and at high load."""
     found = {}
@@ -95,12 +96,7 @@ def latency(
 
 def run(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Measure everything, and return the report."""
-    left_out = {}
-    if not has_rocksdb():
-        left_out[OURS] = "this tree's engine has no RocksDB store"
-    names = [name for name in chosen.systems if name not in left_out]
-    ours = OURS if OURS in names else "fillonce_memory"
-    report: dict[str, Any] = {"machine": machine(), "ours": ours, "left_out": left_out}
+    report: dict[str, Any] = {"machine": machine(), "ours": OURS}
     with local_services(scratch / "kafka", registry=False, die_with_parent=True) as services:
         oracle = Oracle(services.bootstrap)
         # The broker goes before its clients do; one that logs would tell of it.
@@ -113,23 +109,22 @@ def run(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             chosen.peers_python,
             chosen.seconds,
         )
-        results = throughput(stand, names)
+        results = throughput(stand, chosen.systems)
         remove(oracle, stand.topic)
         rates = {one.system: one.records_per_second for one in results}
         report["systems"] = [asdict(one) for one in results]
-        report["ratios"] = ratios(rates, ours, PEERS)
-        high = min(HIGH_RATE, max(rates.get(ours, HIGH_RATE) // 2, LOW_RATE))
+        report["ratios"] = ratios(rates, OURS, PEERS)
+        high = min(HIGH_RATE, max(rates.get(OURS, HIGH_RATE) // 2, LOW_RATE))
         report["hops"] = {}
         if chosen.hop_seconds:
-            on = [name for name in HOPS if name not in left_out]
-            report["hops"] = latency(oracle, scratch, on, high, chosen.hop_seconds)
+            report["hops"] = latency(oracle, scratch, HOPS, high, chosen.hop_seconds)
     report["lifecycle"] = None
     if chosen.lifecycle_trades:
         say(f"the lifecycle of {chosen.lifecycle_trades:,} trades through risk_manager ...")
         found = lifecycle(scratch / "lifecycle", chosen.lifecycle_trades, chosen.seconds)
         report["lifecycle"] = found
     report["seed"], report["orders"] = chosen.seed, chosen.records
-    low = report["hops"].get(ours, {}).get("low", {})
+    low = report["hops"].get(OURS, {}).get("low", {})
     report["hop_ms"] = {name: low[name] for name in ("p50", "p99") if low}
     return report
 

@@ -18,7 +18,7 @@ from tests.bench.costs import by_keys, by_partitions, of_feature
 from tests.bench.machine import machine
 from tests.bench.million import kill, memory, restore
 from tests.bench.running import ROOT
-from tests.bench.systems import OURS, SYSTEMS, System, has_rocksdb
+from tests.bench.systems import OURS, SYSTEMS, System
 from tests.bench.throughput import remove
 from tests.integration.oracle import Oracle
 
@@ -58,10 +58,9 @@ def parts(
 def systems_of(part: str) -> list[System]:
     """Return the stores that a part is measured with: both where they differ, else the faster one."""
     memory_store = SYSTEMS["fillonce_memory"]
-    rocks = [SYSTEMS[OURS]] if has_rocksdb() else []
     if part in {"journal", "cause"}:
         return [memory_store]  # the less a record costs otherwise, the larger the share
-    return [*rocks, memory_store]
+    return [SYSTEMS[OURS], memory_store]
 
 
 def main() -> int:

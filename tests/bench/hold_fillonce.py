@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from streams.engine import App
-from streams.engine.settings import EngineSettings
 from tests.bench.avro_hold import (
     BOOTSTRAP,
     DECISIONS,
@@ -27,20 +26,12 @@ RAW: dict[str, Any] = {
 }
 
 
-def store_options() -> dict[str, Any]:
-    """Return the app's options for the store that the environment names."""
-    if STORE == "memory":
-        return {}
-    if "state_dir" not in EngineSettings.__dataclass_fields__:
-        raise SystemExit("this tree's engine has no RocksDB store: set BENCH_STORE=memory")
-    return {"store": "rocksdb://", "state_dir": STATE_DIR}
-
-
 app = App(
     GROUP,
     broker=BOOTSTRAP,
     instance_id=os.environ.get("BENCH_INSTANCE", "0"),
-    **store_options(),
+    store=f"{STORE}://",
+    state_dir=STATE_DIR,
 )
 orders = app.topic(ORDERS, **RAW)
 decisions = app.topic(DECISIONS, **RAW)

@@ -19,7 +19,6 @@ def table(report: dict[str, Any]) -> str:
             f"{one['system']:27}{one['records_per_second']:11,.0f}{one['cpu_us_per_record']:9.1f}"
             f"{one['records']:11,}{one['seconds']:9.1f}{bad:7}{times}"
         )
-    lines += [f"{name:27}not measured: {why}" for name, why in report["left_out"].items()]
     if report["hops"]:
         lines += ["", f"{'hop, ms':27}{'load':>14}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
     for system, loads in report["hops"].items():

@@ -25,7 +25,7 @@ from tests.bench.feeding import ACCOUNTS, order, produce, producer
 from tests.bench.figures import trend
 from tests.bench.machine import machine
 from tests.bench.running import ROOT, Position, Running, running
-from tests.bench.systems import OURS, SYSTEMS, command, environment, has_rocksdb
+from tests.bench.systems import OURS, SYSTEMS, command, environment
 from tests.integration.oracle import Oracle
 
 RESULTS = ROOT / "build" / "bench" / "soak.json"
@@ -156,8 +156,7 @@ def main() -> int:
     end_on_signals()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    ours = OURS if has_rocksdb() else "fillonce_memory"
-    parser.add_argument("--system", choices=(OURS, "fillonce_memory"), default=ours)
+    parser.add_argument("--system", choices=(OURS, "fillonce_memory"), default=OURS)
     chosen = parser.parse_args()
     fetch(lambda text, _passing: say(text))
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as scratch:

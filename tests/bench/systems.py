@@ -8,7 +8,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams.engine.settings import EngineSettings
 from streams.local.java import find_java
 from tests.bench.avro_hold import LOT, OPENING, PARTITIONS, SCHEMAS
 from tests.bench.running import ROOT
@@ -57,11 +56,6 @@ SYSTEMS = {
 }
 DEFAULT = (OURS, "fillonce_memory", *PEERS)
 HOPS = (OURS, "fillonce_memory", "kafka_streams_rocksdb", "kafka_streams_rocksdb_10ms")
-
-
-def has_rocksdb() -> bool:
-    """Whether the engine of this tree has its RocksDB store."""
-    return "state_dir" in EngineSettings.__dataclass_fields__
 
 
 def java() -> str:
