@@ -121,7 +121,7 @@ class Check:
         outputs = [row for topic in self.outputs for row in rows[topic]]
         verdicts.prefix(live, view(outputs), self.verdict)
         if not settled["settled"]:
-            self.verdict.add("inconsistent-offset", f"never settled: {settled['missing']}")
+            self.verdict.add("unsettled", str(settled["missing"]))
         aborted = sum(
             len(self.oracle.read(topic, uncommitted=True)) - len(rows[topic])
             for topic in self.outputs
@@ -151,17 +151,18 @@ class Check:
         ends = self.oracle.ends(self.inputs, stable=False)
         committed = self.marks()
 
-        def processed(place: Place) -> bool:
-            if journal is not None:
-                return journal.processed(place)
-            return place[2] < committed.get(place[:2], (0, ""))[0]
+        def kind_of_loss(place: Place) -> str:
+            if journal is not None and journal.processed(place):
+                return "lost-write"
+            passed = place[2] < committed.get(place[:2], (0, ""))[0]
+            return "poll-skip" if passed else "unsettled"
 
         for topic in self.outputs:
             facts = [fact for fact in expected.outputs if fact.topic == topic]
-            verdicts.compare(facts, rows[topic], processed, self.verdict, identity)
+            verdicts.compare(facts, rows[topic], kind_of_loss, self.verdict, identity)
         dead = [row for topic in self.dead for row in rows[topic]]
         if self.dead:
-            verdicts.compare(expected.dead, dead, processed, self.verdict, identity)
+            verdicts.compare(expected.dead, dead, kind_of_loss, self.verdict, identity)
         folded = {topic: self._fold(topic) for topic in self.changelogs}
         verdicts.compare_tables(expected, folded, self.verdict)
         balances = folded[self.plan["tables"]["balances"]]

@@ -22,6 +22,7 @@ NAMES = (
     "nonmonotonic",  # records of a key in another order; a reader's view that changes; a clock that goes back
     "torn",  # parts of one transaction disagree: outputs, changelog, journal, dead letters
     "inconsistent-offset",  # a committed offset that is not where the processing stands
+    "unsettled",  # a transaction stays open, or inputs stay unprocessed, past the time-out
 )
 
 Series = dict[tuple[str, int, bytes], list[tuple[str, bytes, Place]]]
@@ -66,7 +67,7 @@ def by_id(row: Row) -> str:
 def compare(
     facts: list[Fact],
     rows: list[Row],
-    processed: Callable[[Place], bool],
+    kind_of_loss: Callable[[Place], str],
     verdict: Verdict,
     identity: Identity = by_cause,
 ) -> None:
@@ -75,7 +76,7 @@ def compare(
     Args:
         facts: what must be there, in order.
         rows: what is there, in the order of offsets.
-        processed: whether the journal has an input.
+        kind_of_loss: what it is called that nothing came of an input.
         verdict: takes the anomalies.
         identity: what names a record.
     """
@@ -89,13 +90,13 @@ def compare(
     for row in rows:
         found[row.topic, row.partition, row.key or b""].append((identity(row), row))
     for place in sorted({*wanted, *found}):
-        _compare_key(wanted.get(place, []), found.get(place, []), processed, verdict)
+        _compare_key(wanted.get(place, []), found.get(place, []), kind_of_loss, verdict)
 
 
 def _compare_key(
     wanted: list[tuple[str, bytes, Place]],
     found: list[tuple[str, Row]],
-    processed: Callable[[Place], bool],
+    kind_of_loss: Callable[[Place], str],
     verdict: Verdict,
 ) -> None:
     values = {name: value for name, value, _ in wanted}
@@ -111,8 +112,7 @@ def _compare_key(
             verdict.add("duplicate", f"{name} stands there {count} times", count - 1)
     for name, value, source in wanted:
         if name not in seen:
-            kind = "lost-write" if processed(source) else "poll-skip"
-            verdict.add(kind, f"{source}: {value!r} is nowhere")
+            verdict.add(kind_of_loss(source), f"{source}: {value!r} is nowhere")
     # The first time each known record comes, against the order of the inputs.
     order = list(dict.fromkeys(name for name, _ in found if name in values))
     right = [name for name, _, _ in wanted if name in seen]

@@ -1,0 +1,126 @@
+"""Faults 8 and 9: the disk of the tables is full; their files are damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.chaos.faults.kills import store_of
+from tests.chaos.processes import eventually
+from tests.chaos.run import Run
+
+TMPFS_BYTES = 16 * 1024 * 1024
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[str]:
+    """Mount a small tmpfs on a folder, where we may; say which way it is limited.
+
+    Without the right to mount, the worker gets a limit on the size of its files instead.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, check=False) if os.geteuid() == 0 else None
+    if done is None or done.returncode:
+        yield "no right to mount"
+        return
+    try:
+        yield "tmpfs"
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+
+
+def full(run: Run) -> None:
+    """Fill the disk under a worker: it ends with a status that is not 0, and starts again when freed."""
+    state = run.folder / "state-0"
+    with small_disk(state) as kind:
+        run.require(kind == "tmpfs", "no small disk could be mounted")
+        run.feed(1_000)
+        worker = run.started()
+        run.require(eventually(lambda: run.behind() == 0, 40, 0.1), f"no start: {worker.tail()}")
+        ballast = state / "ballast"
+        with ballast.open("wb") as file:
+            try:
+                while True:
+                    file.write(b"\0" * 4096)
+                    file.flush()
+            except OSError:
+                free = os.statvfs(state).f_bavail * os.statvfs(state).f_frsize
+        run.require(free < 4096, "the disk is not full")
+        run.feed(4_000)
+        run.feed_steadily(500)
+        status = worker.wait(60)
+        run.enough()
+        run.hit(
+            f"{kind} of {TMPFS_BYTES >> 20} MB, {free} bytes free: the worker ended with {status}"
+        )
+        run.hold(status not in (None, 0, -11, -6), f"disk full: exit {status}: {worker.tail()}")
+        again = run.start()
+        early = again.wait(8)
+        run.hold(early != 0, "disk full: a second start ended with 0")
+        again.kill()
+        ballast.unlink()
+        run.started()
+        run.hold(run.moves(), "nothing is processed once the disk is free again")
+        # The folder goes with the mount: the last worker restores from the changelog.
+        for worker in run.workers:
+            if worker.alive:
+                worker.terminate()
+
+
+def damaged(run: Run, times: int) -> None:
+    """Flip bits in the store's files, or cut them short: noticed or wiped, never wrong values."""
+    run.feed(2_000)
+    for number in range(times):
+        run.feed(1_500)
+        worker = run.started()
+        run.require(eventually(lambda: run.behind() == 0, 40, 0.1), f"no start: {worker.tail()}")
+        if number % 2:
+            worker.kill()
+        else:
+            worker.terminate()
+        what = _damage(run, cut=number % 3 == 2)
+        run.require(what, "the store has no file to damage")
+        run.hit(what)
+        run.feed(200)
+        again = run.start()
+        if not again.ready():
+            status = again.wait(5)
+            run.hold(
+                status not in (None, 0), f"damaged: it neither starts nor ends: {again.tail()}"
+            )
+            run.broke(
+                f"damaged ({what}): exit {status}, the partition was not wiped: {again.tail()}"
+            )
+            return
+        run.hold(
+            eventually(lambda: run.behind() == 0, 40, 0.1), f"damaged: no progress: {again.tail()}"
+        )
+        again.terminate()
+
+
+def _damage(run: Run, *, cut: bool) -> str:
+    folders = sorted(run.folder.glob("state-*"))
+    files = [p for folder in folders for p in store_of(folder) if p.suffix in {".sst", ".log"}]
+    files = [p for p in files if p.stat().st_size > 64] or [
+        p for folder in folders for p in store_of(folder) if p.name.startswith("MANIFEST")
+    ]
+    if not files:
+        return ""
+    path = run.chance.choice(files[:6])
+    data = bytearray(path.read_bytes())
+    before = hashlib.sha256(data).hexdigest()
+    if cut:
+        del data[len(data) * 2 // 3 :]
+    else:
+        for _ in range(12):
+            at = run.chance.randrange(len(data))
+            data[at] ^= 1 << run.chance.randrange(8)
+    path.write_bytes(bytes(data))
+    changed = hashlib.sha256(data).hexdigest() != before
+    how = "cut to two thirds" if cut else "12 bits flipped"
+    return f"{path.name} {how}" if changed else ""

@@ -1,0 +1,58 @@
+"""Fault 7: workers join and leave every two seconds."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.chaos.processes import READY, Worker, pause
+from tests.chaos.run import Run
+
+EVERY = 2.0
+STALL_BAR = 30.0
+DRAIN = "chaos: revoked inside a drain of"
+
+
+def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
+    """Two to `most` workers; each two seconds one joins, or one leaves, politely or not.
+
+    Membership is dynamic, so that a worker which leaves gives its partitions away at once. At least
+    one revocation falls inside a drain, which the observing consumer says.
+    """
+    run.environment["CHAOS_MEMBERSHIP"] = "dynamic"
+    run.environment["CHAOS_BATCH"] = "200"
+    run.feed_steadily(rate)
+    slots: dict[str, Worker] = {}
+    for slot in ("0", "1"):
+        slots[slot] = run.started(CHAOS_INSTANCE=slot)
+    begin = moved = time.monotonic()
+    best, changes, longest = run.progress(), 0, 0.0
+    while time.monotonic() - begin < seconds:
+        _change(run, slots, most)
+        changes += 1
+        until = time.monotonic() + EVERY
+        while time.monotonic() < until:
+            now = run.progress()
+            if now > best:
+                best, moved = now, time.monotonic()
+            longest = max(longest, time.monotonic() - moved)
+            pause(0.1)
+    lines = sum(worker.text.count(READY) for worker in run.workers)
+    drains = sum(worker.text.count(DRAIN) for worker in run.workers)
+    run.require(lines >= changes, f"{changes} changes led to {lines} assignments only")
+    run.require(drains, "no revocation fell inside a drain")
+    run.hit(f"{changes} joins and leaves, {lines} assignments, {drains} revocations in a drain")
+    run.hold(longest <= STALL_BAR, f"nothing was committed for {longest:.0f} s")
+
+
+def _change(run: Run, slots: dict[str, Worker], most: int) -> None:
+    for slot in [s for s, worker in slots.items() if not worker.alive]:
+        status = slots.pop(slot).process.poll()
+        run.hold(status in (0, -9, 75), f"a worker ended with {status}: {run.workers[-1].tail()}")
+    free = [str(n) for n in range(most) if str(n) not in slots]
+    if free and (len(slots) < 2 or run.chance.random() < 0.6):
+        slot = run.chance.choice(free)
+        slots[slot] = run.start(CHAOS_INSTANCE=slot)
+        return
+    slot = run.chance.choice(sorted(slots))
+    slots[slot].send(signal.SIGKILL if run.chance.random() < 0.2 else signal.SIGTERM)
