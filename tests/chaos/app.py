@@ -19,7 +19,6 @@ from typing import Any
 import faust
 
 import streams.engine
-from schemas.registry import HttpRegistry
 from streams.engine import App
 
 ENV = os.environ
@@ -49,6 +48,8 @@ class Framed(faust.Schema):
     """Values in the Confluent frame; an id that is not known yet is asked for at the registry."""
 
     def __init__(self, url: str) -> None:
+        from schemas.registry import HttpRegistry
+
         super().__init__()
         self._registry = HttpRegistry(url)
         self._known: set[int] = set()
@@ -78,6 +79,10 @@ def _options() -> dict[str, Any]:
         options["state_dir"] = ENV["CHAOS_STATE"]
     if "CHAOS_CLOCK" in ENV:
         options["clock"] = SteppedClock(ENV["CHAOS_CLOCK"])
+    if "CHAOS_OBSERVE" in ENV:
+        from tests.chaos.observer import ObservedRuntime
+
+        options["runtime"] = ObservedRuntime()
     return options
 
 
@@ -162,3 +167,4 @@ if int(ENV.get("CHAOS_TICKS", "0")):
             number += 20
             yield rows, str(number).encode()
             await asyncio.sleep(0.02)
+        print("chaos: the source has ended", flush=True)

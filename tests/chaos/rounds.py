@@ -52,6 +52,7 @@ class Result:
     attempts: int = 0
     seconds: float = 0.0
     evidence: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
     not_hit: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     report: Report = field(default_factory=dict)
@@ -120,6 +121,7 @@ def _attempt(bench: Bench, one: Round, seed: int, result: Result) -> bool:
         )
         if one.replay:
             result.broken += _replay(run)
+            result.checks = run.findings.checks
     except NotHit as missing:
         result.not_hit.append(str(missing))
         return False
@@ -154,7 +156,7 @@ def _replay(run: Run) -> list[str]:
     if done.returncode != 0:
         return [f"replay verify: exit {done.returncode}: {(done.stdout + done.stderr)[-400:]}"]
     compared = sum(part["compared"] for part in json.loads(done.stdout)["processors"])
-    run.hit(f"replay verify: {compared} outputs derived again")
+    run.findings.checks.append(f"replay verify: {compared} outputs derived again")
     return []
 
 

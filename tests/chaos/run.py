@@ -40,6 +40,8 @@ class Findings:
     """What a run has to say besides the oracle's verdict."""
 
     evidence: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    """What was proved besides, such as a replay."""
     broken: list[str] = field(default_factory=list)
     """Bars that were not held: wrong exit status, too slow."""
 
@@ -261,6 +263,8 @@ class Run:
         self._write(audits)
         self.flush()
         eventually(lambda: self.behind() == 0 or not last.alive, 60, 0.1)
+        if self.plan["ticks"]:
+            last.says("the source has ended", 60)
         report = self.oracle.check()
         status = last.terminate()
         if not self.options.get("stock"):

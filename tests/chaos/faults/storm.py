@@ -21,6 +21,7 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
     """
     run.environment["CHAOS_MEMBERSHIP"] = "dynamic"
     run.environment["CHAOS_BATCH"] = "200"
+    run.environment["CHAOS_OBSERVE"] = "1"
     run.feed_steadily(rate)
     slots: dict[str, Worker] = {}
     for slot in ("0", "1"):

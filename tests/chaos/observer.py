@@ -1,0 +1,46 @@
+"""A consumer that says when a revocation falls inside a drain: the real one, observed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from streams.engine.runtime import SystemRuntime
+
+
+class ObservedConsumer(Consumer):
+    """librdkafka's consumer; it changes nothing, and writes one line for each such revocation."""
+
+    _draining = False
+    _revoked = False
+
+    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+        """Subscribe, and note revocations on their way to the engine."""
+        told = callbacks["on_revoke"]
+
+        def on_revoke(consumer: Any, partitions: Any) -> None:
+            self._revoked = self._draining
+            told(consumer, partitions)
+
+        super().subscribe(topics, **{**callbacks, "on_revoke": on_revoke})
+
+    def consume(self, *args: Any, **options: Any) -> Any:
+        """Drain, and say so when partitions were revoked meanwhile."""
+        self._draining, self._revoked = True, False
+        try:
+            found = super().consume(*args, **options)
+        finally:
+            self._draining = False
+        if self._revoked:
+            print(f"chaos: revoked inside a drain of {len(found)}", flush=True)
+        return found
+
+
+class ObservedRuntime(SystemRuntime):
+    """The real runtime with the observed consumer of the group."""
+
+    def consumer(self, config: dict[str, Any], logger: logging.Logger) -> Consumer:
+        """Return an observed consumer."""
+        return ObservedConsumer(config, logger=logger)
