@@ -20,9 +20,9 @@ import faust
 
 import streams.engine
 from streams.engine import App
+from tests.chaos.rules import decide
 
 ENV = os.environ
-LIMIT = 100_000
 RAW: dict[str, Any] = {"key_type": str, "value_type": bytes, "key_serializer": "raw"}
 RAW |= {"value_serializer": "raw"}
 
@@ -109,18 +109,14 @@ deposits = app.Table("deposits", key_type=str, value_type=bytes, partitions=PART
 
 
 def _decide(order: dict[str, Any]) -> dict[str, Any]:
-    account, kind, amount = order["account"], order["kind"], order["amount"]
-    answer = {"id": order["id"], "kind": kind, "account": account, "reason": "", "held": 0}
-    balance = int(balances.get(account) or b"0")
-    if kind == "close":
+    account = order["account"]
+    before = int(balances.get(account) or b"0")
+    answer, after = decide(order, before)
+    if after is None:
         balances.pop(account, None)
-        return {**answer, "held": -balance, "balance": 0}
-    if amount % 7 == 0:
-        return {**answer, "reason": "lot", "balance": balance}
-    if balance + amount > LIMIT:
-        return {**answer, "reason": "limit", "balance": balance}
-    balances[account] = str(balance + amount).encode()
-    return {**answer, "held": amount, "balance": balance + amount}
+    elif after != before:
+        balances[account] = str(after).encode()
+    return answer
 
 
 def _audit(order: dict[str, Any]) -> dict[str, Any]:

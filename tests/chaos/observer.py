@@ -1,4 +1,4 @@
-"""A consumer that says when a revocation falls inside a drain: the real one, observed."""
+"""A consumer that drains slowly, and says when a revocation falls inside a drain: the real one, observed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from confluent_kafka import Consumer
 from streams.engine.runtime import SystemRuntime
 
 
+DRAIN_SECONDS = 0.3
+"""A drain takes what is there and comes back at once: a revocation would seldom fall into that moment."""
+
+
 class ObservedConsumer(Consumer):
-    """librdkafka's consumer; it changes nothing, and writes one line for each such revocation."""
+    """librdkafka's consumer: its drains last longer, and it writes one line for each such revocation."""
 
     _draining = False
     _revoked = False
@@ -26,11 +30,11 @@ class ObservedConsumer(Consumer):
 
         super().subscribe(topics, **{**callbacks, "on_revoke": on_revoke})
 
-    def consume(self, *args: Any, **options: Any) -> Any:
+    def consume(self, num_messages: int = 1, timeout: float = -1) -> Any:
         """Drain, and say so when partitions were revoked meanwhile."""
         self._draining, self._revoked = True, False
         try:
-            found = super().consume(*args, **options)
+            found = super().consume(num_messages, max(timeout, DRAIN_SECONDS))
         finally:
             self._draining = False
         if self._revoked:

@@ -17,6 +17,7 @@ from typing import Any
 
 from streams.local.services import local_services
 from tests.chaos.run import APP, Bench, NotHit, Run
+from tests.fault.proxy_kafka import wired_kafka
 
 ATTEMPTS = 3
 Report = dict[str, Any]
@@ -36,6 +37,8 @@ class Round:
     apply: Callable[[Run], None]
     options: dict[str, Any] = field(default_factory=dict)
     own_broker: bool = False
+    wire: bool = False
+    """Whether workers reach a broker of the round's own through the frame proxy."""
     replay: bool = False
     seen: Callable[[Report], bool] = anything
     kills: bool = False
@@ -86,12 +89,16 @@ class Result:
 @contextmanager
 def _bench(bench: Bench, one: Round, attempt: int) -> Iterator[Bench]:
     named = replace(bench, attempt=f"-{attempt}" if attempt else "")
+    folder = bench.folder / f"broker-{one.name}{named.attempt}"
+    if one.wire:
+        with wired_kafka(folder) as wire:
+            yield replace(named, bootstrap=wire.direct, wire=wire)
+        return
     if not one.own_broker:
         yield named
         return
-    folder = bench.folder / f"broker-{one.name}{named.attempt}"
     with local_services(folder, registry=False, die_with_parent=True, remove=True) as services:
-        yield replace(named, services=services)
+        yield replace(named, bootstrap=services.bootstrap, services=services)
 
 
 def run_round(bench: Bench, one: Round, seed: int) -> Result:
@@ -100,9 +107,14 @@ def run_round(bench: Bench, one: Round, seed: int) -> Result:
     begin = time.monotonic()
     for attempt in range(ATTEMPTS):
         result.attempts = attempt + 1
-        with _bench(bench, one, attempt) as place:
-            if _attempt(place, one, seed + 7_919 * attempt, result):
-                break
+        try:
+            with _bench(bench, one, attempt) as place:
+                if _attempt(place, one, seed + 7_919 * attempt, result):
+                    break
+        except Exception as error:  # noqa: BLE001 - a round that fails itself is reported, the others go on
+            trace = traceback.format_exc().strip().splitlines()
+            result.broken.append(f"{type(error).__name__}: {error} ({trace[-3].strip()})")
+            break
     result.seconds = round(time.monotonic() - begin, 1)
     return result
 
@@ -114,22 +126,16 @@ def _attempt(bench: Bench, one: Round, seed: int, result: Result) -> bool:
         report = run.finish()
         if not one.seen(report):
             raise NotHit("the oracle's report does not show it")
-        result.evidence, result.broken, result.report = (
-            run.findings.evidence,
-            run.findings.broken,
-            report,
-        )
+        result.evidence, result.report = run.findings.evidence, report
         if one.replay:
             result.broken += _replay(run)
             result.checks = run.findings.checks
     except NotHit as missing:
         result.not_hit.append(str(missing))
+        run.findings.broken.clear()  # of a round that says nothing
         return False
-    except Exception as error:  # noqa: BLE001 - a round that fails itself is reported, the others go on
-        trace = traceback.format_exc().strip().splitlines()
-        result.broken.append(f"{type(error).__name__}: {error} ({trace[-3].strip()})")
-        result.broken += run.findings.broken
     finally:
+        result.broken += [bar for bar in run.findings.broken if bar not in result.broken]
         run.end()
     return True
 
@@ -160,27 +166,22 @@ def _replay(run: Run) -> list[str]:
     return []
 
 
-def run_all(
-    bench: Bench, rounds: list[Round], seed: int, tell: Callable[[str], None], lanes: int = 2
-) -> list[Result]:
-    """Run rounds in lanes; many of them wait most of their time."""
-    queue: SimpleQueue[tuple[int, Round]] = SimpleQueue()
-    for number, one in enumerate(rounds):
-        queue.put((number, one))
-    results: dict[int, Result] = {}
+def in_lanes(jobs: list[Callable[[], str]], tell: Callable[[str], None], lanes: int) -> None:
+    """Run jobs, some at once: many of them wait most of their time. Each result is told in a line."""
+    queue: SimpleQueue[Callable[[], str]] = SimpleQueue()
+    for job in jobs:
+        queue.put(job)
 
     def lane() -> None:
         while True:
             try:
-                number, one = queue.get_nowait()
+                job = queue.get_nowait()
             except Empty:
                 return
-            results[number] = run_round(bench, one, seed + number)
-            tell(results[number].line())
+            tell(job())
 
     threads = [threading.Thread(target=lane, daemon=True) for _ in range(lanes)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [results[number] for number in sorted(results)]

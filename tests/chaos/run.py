@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from streams.local.services import Services
 from tests.chaos.processes import ROOT, OracleProcess, Worker, eventually
@@ -27,12 +28,18 @@ class NotHit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What runs share: a broker, a folder, the code under test."""
+    """What runs share: a broker, a folder, the code under test.
 
-    services: Services
+    `services` is set where the broker is the run's own and may be killed, `wire` where workers reach it
+    through the frame proxy.
+    """
+
+    bootstrap: str
     folder: Path
     code: Path = ROOT
     attempt: str = ""
+    services: Services | None = None
+    wire: Any = None
 
 
 @dataclass
@@ -64,7 +71,9 @@ class Run:
         self.prefix = f"{name}{bench.attempt}."
         self.folder = bench.folder / f"{name}{bench.attempt}"
         self.folder.mkdir(parents=True)
-        self.topics = Oracle(bench.services.bootstrap)
+        self.topics = Oracle(bench.bootstrap)
+        quiet = {"bootstrap.servers": bench.bootstrap, "log_level": 0}
+        self.topics.admin = AdminClient(quiet)  # a broker that is killed is no news
         self.work = Workload(
             seed, poison=options.get("poison", True), transfers=options.get("transfers", True)
         )
@@ -86,7 +95,7 @@ class Run:
         group = f"{self.prefix}app"
         stock = self.options.get("stock", False)
         return {
-            "bootstrap": self.bench.services.bootstrap,
+            "bootstrap": self.bench.bootstrap,
             "group": group,
             "order": f"{self.prefix}order",
             "transfer": "" if stock else f"{self.prefix}transfer",
@@ -180,7 +189,9 @@ class Run:
 
     def _write(self, inputs: list[Input]) -> None:
         for one in inputs:
-            value = framed(self.schema_id, one.value) if self.options.get("framed") else one.value
+            value = one.value
+            if one.kind == "order" and self.options.get("framed"):
+                value = framed(self.schema_id, value)
             place = {} if one.partition is None else {"partition": one.partition}
             while True:
                 try:
@@ -196,7 +207,7 @@ class Run:
         """Start one more worker."""
         told = {
             "CHAOS_PREFIX": self.prefix,
-            "CHAOS_BOOTSTRAP": self.bench.services.bootstrap,
+            "CHAOS_BOOTSTRAP": self.bench.wire.proxied if self.bench.wire else self.bench.bootstrap,
             "CHAOS_TICKS": str(self.options.get("ticks", 0)),
             **self._store(environment.get("CHAOS_INSTANCE", "0")),
             **self.environment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from tests.chaos.faults import broker, clock, disk, kills, registry, signals, slots, storm
+from tests.chaos.faults import broker, clock, disk, kills, registry, signals, slots, storm, wire
 from tests.chaos.rounds import Round
 
 SIZES = ("ci", "full", "long")
@@ -16,10 +16,11 @@ CALM = {"poison": False}
 def _ci() -> list[Round]:
     half = len(kills.POINTS) // 2
     return [
-        Round("hanging", 15, slots.hanging),
+        Round("hanging", 15, slots.hanging, CALM),
         Round("points-memory", 1, partial(kills.at_points, points=kills.POINTS[:half]), kills=True, replay=True),
         Round("broker", 4, partial(broker.killed, times=1), own_broker=True),
         Round("points-rocksdb", 1, partial(kills.at_points, points=kills.POINTS[half:]), ROCKS, kills=True),
+        Round("wire", 5, partial(wire.faulted, cases=wire.PAIR[:2]), CALM, wire=True),
         Round("zombie", 3, partial(signals.stopped, seconds=25.0, other=True), CALM),
         Round("source", 1, partial(kills.at_points, points=kills.SOURCE_POINTS), {"ticks": 1_600}, kills=True),
         Round("random", 1, partial(kills.at_random, kills=4), ROCKS, kills=True),
@@ -39,10 +40,11 @@ def _full() -> list[Round]:
     points = partial(kills.at_points, points=kills.POINTS)
     modes = ("down", "failing", "slow", "down")
     return [
-        Round("hanging", 15, slots.hanging),
+        Round("hanging", 15, slots.hanging, CALM),
         Round("points-memory", 1, points, kills=True, replay=True),
         Round("points-rocksdb", 1, points, ROCKS, kills=True, replay=True),
         Round("broker", 4, partial(broker.killed, times=3), own_broker=True),
+        Round("wire", 5, partial(wire.faulted, cases=(*wire.PAIR, *wire.DOZEN)), CALM, wire=True),
         Round("zombie", 3, partial(signals.stopped, seconds=30.0, other=True), CALM),
         Round("zombie-long", 3, partial(signals.stopped, seconds=45.0, other=True), {**ROCKS, **CALM}),
         Round("source", 1, partial(kills.at_points, points=kills.SOURCE_POINTS), {"ticks": 1_600}, kills=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.chaos.processes import Worker, eventually, pause
+from tests.chaos.processes import Worker, pause
 from tests.chaos.run import RESTARTED, Run
 
 RESUME_BAR = 30.0
@@ -17,6 +17,8 @@ def killed(run: Run, times: int, away: float = 3.0) -> None:
     run.require(run.moves(), f"the worker does not get on: {worker.tail()}")
     for _ in range(times):
         services = run.bench.services
+        if services is None:
+            raise RuntimeError("this fault needs a broker of its own")
         process = services.kafka.process
         services.kill_kafka()
         run.require(process is not None and not process.alive(), "the broker still runs")
@@ -45,8 +47,3 @@ def _resumes(run: Run, worker: Worker, up: float) -> Worker:
     seconds = time.monotonic() - up
     run.hold(seconds <= RESUME_BAR, f"work went on {seconds:.0f} s after the broker was up")
     return worker
-
-
-def resumes_at_once(run: Run) -> bool:
-    """Whether more is committed within the bar."""
-    return eventually(lambda: run.moves(1), RESUME_BAR)

@@ -22,7 +22,9 @@ def stepped(run: Run) -> None:
     worker = run.started()
     for moved in (HOUR, -HOUR, 0.0):
         run.require(run.moves(), f"the worker does not get on: {worker.tail()}")
-        path.write_text(str(moved))
+        draft = path.with_suffix(".draft")
+        draft.write_text(str(moved))
+        draft.replace(path)  # whole or not at all: the worker reads it all the time
         run.hold(run.moves(), f"nothing is processed with the clock at {moved:+g} s")
         run.hit(f"the clock at {moved:+g} s while records are committed")
     run.hold(worker.alive, f"the worker ended: {worker.tail()}")

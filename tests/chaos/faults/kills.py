@@ -37,6 +37,13 @@ def at_points(run: Run, points: tuple[str, ...]) -> None:
         _kill_at(run, point)
 
 
+def at_asked(run: Run, asked: tuple[str, ...]) -> None:
+    """Kill a worker at points that are given with their counts."""
+    for one in asked:
+        run.feed(CHUNK)
+        _strike(run, one)
+
+
 def _forget(run: Run) -> None:
     for path in run.folder.glob("state-*"):
         shutil.rmtree(path)
@@ -44,7 +51,11 @@ def _forget(run: Run) -> None:
 
 def _kill_at(run: Run, point: str) -> None:
     most = 1 if point in ONCE | SELDOM else MANY.get(point, 4)
-    asked = f"{point}:{run.chance.randint(1, most)}"
+    _strike(run, f"{point}:{run.chance.randint(1, most)}")
+
+
+def _strike(run: Run, asked: str) -> None:
+    point = asked.partition(":")[0]
     worker = run.start(**{VARIABLE: asked})
     status = worker.wait(40)
     if status != -9 or f"failpoint {point}: killed" not in worker.text:
