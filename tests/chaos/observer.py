@@ -9,7 +9,6 @@ from confluent_kafka import Consumer
 
 from streams.engine.runtime import SystemRuntime
 
-
 DRAIN_SECONDS = 0.3
 """A drain takes what is there and comes back at once: a revocation would seldom fall into that moment."""
 
