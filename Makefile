@@ -25,7 +25,7 @@ UV_COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --generate-hashes --univers
 REQUIRE_PYTHON := import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
 	"fillonce needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")
 
-.PHONY: help install demo test test-fast test-sim test-integration test-fault check lint fmt types \
+.PHONY: help install demo test test-fast test-sim test-integration test-fault chaos chaos-long check lint fmt types \
 	imports bench bench-full soak compare-faust schemas topics up down status lock docs clean
 
 help: ## List the targets
@@ -62,8 +62,14 @@ test-sim: install ## The seeded simulations
 test-integration: install ## Against a real Kafka and registry, started on loopback
 	$(PYTEST) tests/integration
 
-test-fault: install ## Kill, pause and fence real processes
-	$(PYTEST) tests/fault
+test-fault: install ## Kill, pause and fence real processes; the small size of the chaos ring
+	$(PYTEST) tests/fault tests/chaos
+
+chaos: install ## Faults with evidence, an oracle, planted bugs, stock Faust as the control: under 25 minutes
+	$(BIN)/python -m tests.chaos --size full --seed $(or $(SEED),1)
+
+chaos-long: install ## The same rounds TIMES=10 times with other seeds: hours
+	$(BIN)/python -m tests.chaos --size long --times $(or $(TIMES),10) --seed $(or $(SEED),1)
 
 # One after the other, in this order, so that the output ends with pytest's closing line.
 check: install ## All that CI checks but the demo: lint, types, import rules, tests

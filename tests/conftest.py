@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
-"""The hosts that integration and fault tests may connect to; the other rings: none."""
+"""The hosts that integration, fault and chaos tests may connect to; the other rings: none."""
 
-SERVICE_RINGS = ("integration", "fault")
+SERVICE_RINGS = ("integration", "fault", "chaos")
 """Rings that start real services: last, one test after the other, in one process."""
 
 _PLACE = {ring: place for place, ring in enumerate(SERVICE_RINGS, start=1)}

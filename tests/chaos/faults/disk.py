@@ -4,72 +4,79 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.chaos.faults.kills import store_of
-from tests.chaos.processes import eventually
+from tests.chaos.processes import Worker, eventually
 from tests.chaos.run import Run
 
 TMPFS_BYTES = 16 * 1024 * 1024
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[str]:
-    """Mount a small tmpfs on a folder, where we may; say which way it is limited.
-
-    Without the right to mount, the worker gets a limit on the size of its files instead.
-    """
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Mount a small tmpfs on a folder for the length of a block, where we may; say whether."""
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, check=False) if os.geteuid() == 0 else None
     if done is None or done.returncode:
-        yield "no right to mount"
+        yield False
         return
     try:
-        yield "tmpfs"
+        yield True
     finally:
         subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
 def full(run: Run) -> None:
-    """Fill the disk under a worker: it ends with a status that is not 0, and starts again when freed."""
+    """Fill the disk under a worker: it ends with a status that is not 0, and starts again when freed.
+
+    Without the right to mount a disk, the kernel's limit on the size of the worker's files stands in.
+    """
     state = run.folder / "state-0"
-    with small_disk(state) as kind:
-        run.require(kind == "tmpfs", "no small disk could be mounted")
+    with small_disk(state) as mounted:
         run.feed(1_000)
         worker = run.started()
         run.require(eventually(lambda: run.behind() == 0, 40, 0.1), f"no start: {worker.tail()}")
-        ballast = state / "ballast"
-        with ballast.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-                    file.flush()
-            except OSError:
-                free = os.statvfs(state).f_bavail * os.statvfs(state).f_frsize
-        run.require(free < 4096, "the disk is not full")
+        how = _fill(run, state) if mounted else _limit(worker)
         run.feed(4_000)
         run.feed_steadily(500)
         status = worker.wait(60)
         run.enough()
-        run.hit(
-            f"{kind} of {TMPFS_BYTES >> 20} MB, {free} bytes free: the worker ended with {status}"
-        )
+        run.hit(f"{how}: the worker ended with {status}")
         run.hold(status not in (None, 0, -11, -6), f"disk full: exit {status}: {worker.tail()}")
-        again = run.start()
-        early = again.wait(8)
-        run.hold(early != 0, "disk full: a second start ended with 0")
-        again.kill()
-        ballast.unlink()
-        run.started()
-        run.hold(run.moves(), "nothing is processed once the disk is free again")
+        if mounted:
+            again = run.start()
+            run.hold(again.wait(8) != 0, "disk full: a second start ended with 0")
+            again.kill()
+            state.joinpath("ballast").unlink()
+        last = run.started()
+        run.hold(
+            eventually(lambda: run.behind() == 0, 40, 0.1),
+            f"nothing is processed once the disk is free again: {last.tail()}",
+        )
         # The folder goes with the mount: the last worker restores from the changelog.
-        for worker in run.workers:
-            if worker.alive:
-                worker.terminate()
+        last.terminate()
+
+
+def _fill(run: Run, state: Path) -> str:
+    with state.joinpath("ballast").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    disk = os.statvfs(state)
+    free = disk.f_bavail * disk.f_frsize
+    run.require(free < 4096, "the disk is not full")
+    return f"tmpfs of {TMPFS_BYTES >> 20} MB, {free} bytes free"
+
+
+def _limit(worker: Worker) -> str:
+    size = 192 * 1024
+    resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (size, size))
+    return f"no right to mount: files of at most {size >> 10} KB"
 
 
 def damaged(run: Run, times: int) -> None:
