@@ -44,7 +44,7 @@ class SteppedClock:
         return time.time_ns() // 1000 + int(float(self._path.read_text()) * 1e6)
 
 
-class Framed(faust.Schema):
+class Framed(faust.Schema[Any, Any]):
     """Values in the Confluent frame; an id that is not known yet is asked for at the registry."""
 
     def __init__(self, url: str) -> None:

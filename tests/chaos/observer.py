@@ -19,15 +19,16 @@ class ObservedConsumer(Consumer):
     _draining = False
     _revoked = False
 
-    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+    def subscribe(
+        self, topics: list[str], on_assign: Any = None, on_revoke: Any = None, on_lost: Any = None
+    ) -> None:
         """Subscribe, and note revocations on their way to the engine."""
-        told = callbacks["on_revoke"]
 
-        def on_revoke(consumer: Any, partitions: Any) -> None:
+        def revoked(consumer: Any, partitions: Any) -> None:
             self._revoked = self._draining
-            told(consumer, partitions)
+            on_revoke(consumer, partitions)
 
-        super().subscribe(topics, **{**callbacks, "on_revoke": on_revoke})
+        super().subscribe(topics, on_assign=on_assign, on_revoke=revoked, on_lost=on_lost)
 
     def consume(self, num_messages: int = 1, timeout: float = -1) -> Any:
         """Drain, and say so when partitions were revoked meanwhile."""

@@ -72,7 +72,7 @@ class Run:
         self.folder = bench.folder / f"{name}{bench.attempt}"
         self.folder.mkdir(parents=True)
         self.topics = Oracle(bench.bootstrap)
-        quiet = {"bootstrap.servers": bench.bootstrap, "log_level": 0}
+        quiet: dict[str, Any] = {"bootstrap.servers": bench.bootstrap, "log_level": 0}
         self.topics.admin = AdminClient(quiet)  # a broker that is killed is no news
         self.work = Workload(
             seed, poison=options.get("poison", True), transfers=options.get("transfers", True)
@@ -192,7 +192,7 @@ class Run:
             value = one.value
             if one.kind == "order" and self.options.get("framed"):
                 value = framed(self.schema_id, value)
-            place = {} if one.partition is None else {"partition": one.partition}
+            place: dict[str, Any] = {} if one.partition is None else {"partition": one.partition}
             while True:
                 try:
                     self._producer.produce(f"{self.prefix}{one.kind}", value, one.key, **place)
@@ -228,13 +228,13 @@ class Run:
 
     def started(self, **environment: str) -> Worker:
         """Start one more worker and wait until it owns partitions; as a supervisor would, once more."""
-        for _ in range(3):
-            worker = self.start(**environment)
-            if worker.ready():
-                return worker
-            if worker.wait(5) not in RESTARTED:
+        worker, left = self.start(**environment), 2
+        while not worker.ready():
+            if not left or worker.wait(5) not in RESTARTED:
+                status = worker.process.poll()
+                self.broke(f"a worker did not start: exit {status}: {worker.tail()}")
                 break
-        self.broke(f"a worker did not start: exit {worker.process.poll()}: {worker.tail()}")
+            worker, left = self.start(**environment), left - 1
         return worker
 
     # -- findings

@@ -53,7 +53,7 @@ def hanging(run: Run) -> None:
 def _planted(run: Run, changelog: str) -> Producer:
     producer = Producer(
         {
-            "bootstrap.servers": run.bench.services.bootstrap,
+            "bootstrap.servers": run.bench.bootstrap,
             "transactional.id": f"{run.prefix}planted",
             "transaction.timeout.ms": 600_000,
             "log_level": 0,
