@@ -33,6 +33,12 @@ class Refused(ValueError):
     disposition = "DEAD_LETTER"
 
 
+class Unanswered(Exception):
+    """The registry does not answer: the record waits, and is no poison."""
+
+    disposition = "RETRY"
+
+
 class SteppedClock:
     """The machine's clock, moved by what stands in a file, in seconds."""
 
@@ -49,9 +55,11 @@ class Framed(faust.Schema[Any, Any]):
 
     def __init__(self, url: str) -> None:
         from schemas.registry import HttpRegistry
+        from schemas.registry_port import RegistryUnreachableError
 
         super().__init__()
-        self._registry = HttpRegistry(url)
+        self._registry = HttpRegistry(url, timeout=1.5, retries=1)
+        self._away = RegistryUnreachableError
         self._known: set[int] = set()
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
@@ -62,7 +70,11 @@ class Framed(faust.Schema[Any, Any]):
         """Return the body."""
         schema_id = int.from_bytes(message.value[1:5], "big")
         if schema_id not in self._known:
-            self._registry.schema_by_id(schema_id)
+            try:
+                self._registry.schema_by_id(schema_id)
+            except self._away as error:
+                print("chaos: the registry does not answer", flush=True)
+                raise Unanswered(str(error)) from error
             self._known.add(schema_id)
             print(f"chaos: schema {schema_id} learned", flush=True)
         return json.loads(message.value[5:])

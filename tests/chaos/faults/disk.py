@@ -65,8 +65,8 @@ def full(run: Run) -> None:
 
 def _fill(run: Run, state: Path) -> str:
     with state.joinpath("ballast").open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+        while file.write(bytes(4096)):
+            pass
     disk = os.statvfs(state)
     free = disk.f_bavail * disk.f_frsize
     run.require(free < 4096, "the disk is not full")
