@@ -13,6 +13,7 @@ import json
 import sys
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class Check:
         inputs = [row for topic in self.inputs for row in self.oracle.read(topic)]
         rows = {topic: self.oracle.read(topic) for topic in [*self.outputs, *self.dead]}
         expected = Model(self.plan).fold(inputs)
-        journal = self._journal()
+        journal = self._journal(inputs)
         self._compare(expected, rows, journal)
         outputs = [row for topic in self.outputs for row in rows[topic]]
         verdicts.prefix(live, view(outputs), self.verdict)
@@ -139,10 +140,13 @@ class Check:
             "clock_step_seconds": journal.step / 1e6 if journal else 0,
         }
 
-    def _journal(self) -> Journal | None:
+    def _journal(self, inputs: list[Row]) -> Journal | None:
         if not self.journal:
             return None
-        return Journal(self.oracle.read(self.journal), self.verdict)
+        offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for row in inputs:
+            offsets[row.topic, row.partition].append(row.offset)
+        return Journal(self.oracle.read(self.journal), offsets, self.verdict)
 
     def _compare(
         self, expected: Expected, rows: dict[str, list[Row]], journal: Journal | None

@@ -56,6 +56,7 @@ class Result:
     seconds: float = 0.0
     evidence: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
     not_hit: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     report: Report = field(default_factory=dict)
@@ -127,6 +128,7 @@ def _attempt(bench: Bench, one: Round, seed: int, result: Result) -> bool:
         if not one.seen(report):
             raise NotHit("the oracle's report does not show it")
         result.evidence, result.report = run.findings.evidence, report
+        result.recoveries = run.findings.recoveries
         if one.replay:
             result.broken += _replay(run)
             result.checks = run.findings.checks

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.local.services import Services
@@ -49,6 +49,8 @@ class Findings:
     evidence: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     """What was proved besides, such as a replay."""
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds from each kill to the first new commit, where that was measured."""
     broken: list[str] = field(default_factory=list)
     """Bars that were not held: wrong exit status, too slow."""
 
@@ -60,7 +62,8 @@ class Run:
         bench: broker, folder, code.
         name: of the run; prefix of its topics.
         seed: of workload and fault.
-        options: `poison`, `transfers`, `ticks`, `store`, `stock`: see the plan.
+        options: `poison`, `transfers`, `ticks`, `store`, `stock`: see the plan; `marked`: inputs are
+            written in transactions, so that commit markers stand between them and behind the last.
     """
 
     def __init__(self, bench: Bench, name: str, seed: int, **options: Any) -> None:
@@ -82,7 +85,8 @@ class Run:
         self.environment: dict[str, str] = {}
         self.schema_id = 0
         self.fed = 0
-        self._producer = self.topics.producer()
+        self._marked = bool(options.get("marked"))
+        self._producer = self._make_producer()
         self._feeding: threading.Thread | None = None
         self._enough = threading.Event()
         self.plan = self._plan()
@@ -156,10 +160,31 @@ class Run:
 
     # -- workload
 
+    def _make_producer(self) -> Producer:
+        if not self._marked:
+            return self.topics.producer()
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bench.bootstrap,
+                "transactional.id": f"{self.prefix}feeder",
+                "partitioner": "murmur2_random",
+                "log_level": 0,
+            }
+        )
+        producer.init_transactions(30)
+        return producer
+
     def feed(self, count: int) -> None:
         """Write the next inputs and wait for the broker's word."""
-        self._write(self.work.take(count))
+        self._deliver(self.work.take(count))
+
+    def _deliver(self, inputs: list[Input]) -> None:
+        if self._marked:
+            self._producer.begin_transaction()
+        self._write(inputs)
         self.flush()
+        if self._marked:
+            self._producer.commit_transaction(30)
 
     def feed_steadily(self, rate: float) -> None:
         """Write inputs at a rate, in the background, until told that it is enough."""
@@ -271,8 +296,8 @@ class Run:
                 worker.terminate()
         last = self.started(**self.options.get("last", {}))
         audits = [] if self.options.get("stock") else self.work.audits(PARTITIONS)
-        self._write(audits)
-        self.flush()
+        if audits:
+            self._deliver(audits)
         eventually(lambda: self.behind() == 0 or not last.alive, 60, 0.1)
         if self.plan["ticks"]:
             last.says("the source has ended", 60)

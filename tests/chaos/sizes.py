@@ -10,6 +10,8 @@ from tests.chaos.rounds import Round
 
 SIZES = ("ci", "full", "long")
 ROCKS = {"store": "rocksdb"}
+MARKED = {"marked": True}
+"""Inputs in transactions: only behind a marker is there an idle commit."""
 CALM = {"poison": False}
 
 
@@ -17,9 +19,9 @@ def _ci() -> list[Round]:
     half = len(kills.POINTS) // 2
     return [
         Round("hanging", 15, slots.hanging, CALM),
-        Round("points-memory", 1, partial(kills.at_points, points=kills.POINTS[:half]), kills=True, replay=True),
+        Round("points-memory", 1, partial(kills.at_points, points=kills.POINTS[:half]), MARKED, kills=True, replay=True),
         Round("broker", 4, partial(broker.killed, times=1), own_broker=True),
-        Round("points-rocksdb", 1, partial(kills.at_points, points=kills.POINTS[half:]), ROCKS, kills=True),
+        Round("points-rocksdb", 1, partial(kills.at_points, points=kills.POINTS[half:]), {**ROCKS, **MARKED}, kills=True),
         Round("wire", 5, partial(wire.faulted, cases=wire.PAIR[:2]), CALM, wire=True),
         Round("zombie", 3, partial(signals.stopped, seconds=25.0, other=True), CALM),
         Round("source", 1, partial(kills.at_points, points=kills.SOURCE_POINTS), {"ticks": 1_600}, kills=True),
@@ -41,8 +43,8 @@ def _full() -> list[Round]:
     modes = ("down", "failing", "slow", "down")
     return [
         Round("hanging", 15, slots.hanging, CALM),
-        Round("points-memory", 1, points, kills=True, replay=True),
-        Round("points-rocksdb", 1, points, ROCKS, kills=True, replay=True),
+        Round("points-memory", 1, points, MARKED, kills=True, replay=True),
+        Round("points-rocksdb", 1, points, {**ROCKS, **MARKED}, kills=True, replay=True),
         Round("broker", 4, partial(broker.killed, times=3), own_broker=True),
         Round("wire", 5, partial(wire.faulted, cases=(*wire.PAIR, *wire.DOZEN)), CALM, wire=True),
         Round("zombie", 3, partial(signals.stopped, seconds=30.0, other=True), CALM),

@@ -215,6 +215,7 @@ def _journal(*runs: list[list[Any]], **changes: Any) -> list[Row]:
     return rows
 
 
+OFFSETS = {("order", 0): [*range(9)], ("transfer", 0): [0, 1]}
 RUNS: list[list[list[Any]]] = [
     [["records", "order", 0, 1], ["dead", "order", 2, "rude"], ["records", "order", 3, 6]],
     [["dead", "order", 7, "bytes"], ["records", "order", 8, 8], ["clock", 1.0]],
@@ -225,7 +226,7 @@ RUNS: list[list[list[Any]]] = [
 def test_right_journal_is_taken_whole() -> None:
     """Sequence, chain, runs and clock of a right journal give no anomaly, and say what was processed."""
     verdict = Verdict()
-    journal = Journal(_journal(*RUNS), verdict)
+    journal = Journal(_journal(*RUNS), OFFSETS, verdict)
     compare_dead(journal, {fact.source for fact in _expected().dead}, verdict)
     assert verdict.total == 0
     assert journal.following == {("order", 0): 9, ("transfer", 0): 2}
@@ -247,20 +248,22 @@ def test_right_journal_is_taken_whole() -> None:
 def test_wrong_journal_is_found(rows: list[Row], kind: str) -> None:
     """A record that is missing, doubled, leaves a gap, overlaps, goes back in time or breaks the chain is found."""
     verdict = Verdict()
-    Journal(rows, verdict)
+    Journal(rows, OFFSETS, verdict)
     assert kind in verdict.counts
 
 
 def test_dead_letters_are_exactly_the_poison() -> None:
     """A good record called dead was lost; poison called processed was torn out of the dead letters."""
     verdict = Verdict()
-    compare_dead(Journal(_journal(*RUNS), verdict), {("order", 0, 2), ("order", 0, 3)}, verdict)
+    compare_dead(
+        Journal(_journal(*RUNS), OFFSETS, verdict), {("order", 0, 2), ("order", 0, 3)}, verdict
+    )
     assert verdict.counts == {"lost-write": 1, "torn": 1}
 
 
 def test_committed_offsets_stand_where_the_journal_stands() -> None:
     """An offset past or before what was processed is found, and so is a mark of another transaction."""
-    journal = Journal(_journal(*RUNS), Verdict())
+    journal = Journal(_journal(*RUNS), OFFSETS, Verdict())
     sequence, head = journal.newest[0]
     mark = f"boot:{sequence}:{head}:1002"
     ends = {("order", 0): 9}
@@ -268,6 +271,22 @@ def test_committed_offsets_stand_where_the_journal_stands() -> None:
         verdict = Verdict()
         compare_offsets({("order", 0): (offset, said)}, ends, journal, verdict)
         assert verdict.counts["inconsistent-offset"] == count
+
+
+def test_markers_between_inputs_are_no_gap() -> None:
+    """Runs go from record to record: an offset that a commit marker has is neither skipped nor processed."""
+    inputs = {("order", 0): [0, 1, 3, 4]}
+    verdict = Verdict()
+    journal = Journal(_journal([["records", "order", 0, 3]]), inputs, verdict)
+    assert journal.waiting(("order", 0)) == 4
+    compare_offsets(
+        {("order", 0): (4, f"b:{1}:{journal.newest[0][1]}:1")}, {("order", 0): 6}, journal, verdict
+    )
+    assert verdict.total == 0
+    compare_offsets(
+        {("order", 0): (5, f"b:{1}:{journal.newest[0][1]}:1")}, {("order", 0): 6}, journal, verdict
+    )
+    assert verdict.counts == {"inconsistent-offset": 1}
 
 
 def test_report_has_every_kind() -> None:

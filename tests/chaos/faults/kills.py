@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from pathlib import Path
 
 from streams.engine.failpoints import NAMES, VARIABLE
 from tests.chaos.processes import eventually, pause
 from tests.chaos.run import NotHit, Run
 
+RECOVERY_BAR = 15.0
+"""Seconds from a kill to the first new commit, at the 95th percentile, with a worker started at once."""
 CHUNK = 1_200
 """Inputs before each kill: a dozen batches, two records that make the worker abort."""
 ONCE = frozenset({"after_init", "after_assign", "after_restore", "idle_commit"})
@@ -69,18 +72,31 @@ def _strike(run: Run, asked: str) -> None:
 def at_random(run: Run, kills: int, rate: float = 500.0, batch: str = "50") -> None:
     """Kill workers at uniformly random moments while they process."""
     run.feed_steadily(rate)
-    for _ in range(kills):
+    killed = 0.0
+    for _ in range(kills + 1):
         worker = run.started(CHAOS_BATCH=batch)
         run.require(run.moves(), f"the worker does not get on: {worker.tail()}")
+        if killed:
+            run.findings.recoveries.append(round(time.monotonic() - killed, 2))
+        if len(run.findings.recoveries) == kills:
+            break
         moment = run.chance.uniform(0.0, 1.5)
         pause(moment)
         run.require(worker.alive, "the worker had ended before it was killed")
+        killed = time.monotonic()
         worker.send(signal.SIGKILL)
         run.require(worker.wait() == -9, "it did not end by the signal")
         opened = run.open_transaction()
         run.require(run.behind() > 0, "there was nothing left to process")
         where = " with a transaction open at the broker" if opened else ""
         run.hit(f"kill -9 after {moment:.3f} s under load{where}")
+    late = percentile(run.findings.recoveries, 95)
+    run.hold(late <= RECOVERY_BAR, f"back to processing after {late:.1f} s at the 95th percentile")
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """Return the smallest value that so many percent of the values do not exceed."""
+    return sorted(values)[-(-len(values) * percent // 100) - 1]
 
 
 def during_restore(run: Run, kills: int) -> None:
