@@ -79,7 +79,7 @@ MUTANTS = (
         "the transaction commits before the changelogs are flushed, which follow in the next",
         _round(_killed("after_commit:3", "after_commit:4"), 1, **CALM),
     ),
-    Mutant("no_recycle", "the producer is not recycled", Round("mutant", 5, partial(wire.faulted, cases=wire.PAIR), CALM, wire=True)),
+    Mutant("no_recycle", "the producer is not recycled", Round("mutant", 5, partial(wire.late_pair, times=2), CALM, wire=True)),
     Mutant(
         "watermark_from_lso",
         "a restore ends at the last stable offset, not at the log's end",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class Run:
         )
         self.findings = Findings()
         self.workers: list[Worker] = []
+        self.at_end: list[Callable[[], object]] = []
         self.environment: dict[str, str] = {}
         self.schema_id = 0
         self.fed = 0
@@ -313,3 +315,5 @@ class Run:
         for worker in self.workers:
             worker.kill()
         self.oracle.end()
+        for close in self.at_end:
+            close()

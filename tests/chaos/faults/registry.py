@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.chaos.processes import Worker, eventually, pause
@@ -75,26 +73,17 @@ class StubRegistry:
             self._server = None
 
 
-@contextmanager
-def stub_registry() -> Iterator[StubRegistry]:
-    """A stub registry for the length of a block."""
-    stub = StubRegistry()
-    try:
-        yield stub
-    finally:
-        stub.close()
-
-
 def unreachable(run: Run, modes: tuple[str, ...]) -> None:
     """For each way to fail: known ids are processed, an unknown one waits and comes when it can."""
-    with stub_registry() as stub:
-        run.environment["CHAOS_REGISTRY"] = stub.url
-        run.schema_id = 1
-        run.feed(500)
-        worker = run.started()
-        run.require(eventually(lambda: run.behind() == 0, 40, 0.1), f"no start: {worker.tail()}")
-        for number, mode in enumerate(modes, start=2):
-            worker = _one(run, stub, worker, mode, number)
+    stub = StubRegistry()
+    run.at_end.append(stub.close)  # the last worker asks it too
+    run.environment["CHAOS_REGISTRY"] = stub.url
+    run.schema_id = 1
+    run.feed(500)
+    worker = run.started()
+    run.require(eventually(lambda: run.behind() == 0, 40, 0.1), f"no start: {worker.tail()}")
+    for number, mode in enumerate(modes, start=2):
+        worker = _one(run, stub, worker, mode, number)
 
 
 def _one(run: Run, stub: StubRegistry, worker: Worker, mode: str, schema_id: int) -> Worker:

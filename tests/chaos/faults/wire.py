@@ -11,7 +11,7 @@ from tests.fault.proxy_frames import Api
 CRASHED = -6
 """The client library may abort the process on a fatal error: a supervisor restarts after that too."""
 PAIR = (Case(Act.HOLD, Api.END_TXN), Case(Act.HOLD, Api.TXN_OFFSET_COMMIT)) * 2
-"""KAFKA-17754: a request of one transaction comes late, in the next one."""
+"""KAFKA-17754: a request of one transaction comes late, in the next one; see `late_pair`."""
 DOZEN = tuple(case for case in CI_CASES if case.api is not Api.LEAVE_GROUP)
 ALL = tuple(case for case in CASES if case.api is not Api.LEAVE_GROUP)
 
@@ -26,7 +26,21 @@ def faulted(run: Run, cases: tuple[Case, ...], rate: float = 400.0) -> None:
     run.bench.wire.proxy.disarm()
 
 
-def _case(run: Run, case: Case, worker: Worker) -> Worker:
+def late_pair(run: Run, times: int, rate: float = 400.0) -> None:
+    """KAFKA-17754: a delayed request of one transaction comes in the next, and then the worker is killed.
+
+    A late commit makes what the next transaction has written so far visible without its offsets; a late
+    offset overwrites the next transaction's own. Only a kill before, or after, that one's commit shows it.
+    """
+    run.environment["CHAOS_BATCH"] = "20"
+    run.feed_steadily(rate)
+    worker = run.started()
+    for case in PAIR[:2] * times:
+        worker = _case(run, case, worker, kill=True)
+    run.bench.wire.proxy.disarm()
+
+
+def _case(run: Run, case: Case, worker: Worker, *, kill: bool = False) -> Worker:
     proxy = run.bench.wire.proxy
     proxy.disarm()
     if not worker.alive:
@@ -43,6 +57,9 @@ def _case(run: Run, case: Case, worker: Worker) -> Worker:
     run.require(rule.hit.wait(20), f"{case.name}: no such request came")
     if rule.act in KEPT:
         worker = _release(run, case, rule, worker)
+    if kill:
+        worker.kill()
+        worker = run.started()
     run.hit(f"{case.name}: {rule.hits[0]}")
     worker = _goes_on(run, case, worker)
     again = proxy.reused(rule.hits[0])
@@ -63,13 +80,18 @@ def _release(run: Run, case: Case, rule: Rule, worker: Worker) -> Worker:
             r.api == Api.END_TXN or r.facts.epoch not in {-1, hit.facts.epoch} for r in between
         )
 
-    # Its flush waits for this answer: the transaction stays open meanwhile.
-    stall = proxy.arm(Rule(Act.SLOW, Api.PRODUCE, seconds=0.3, where=later))
+    if case.api is Api.TXN_OFFSET_COMMIT:  # after its own offsets, and before its end
+        stall = proxy.arm(Rule(Act.DELAY, Api.END_TXN, seconds=1.0, where=later))
+    else:  # its flush waits for this answer: the transaction stays open meanwhile
+        stall = proxy.arm(Rule(Act.SLOW, Api.PRODUCE, seconds=1.0, where=later))
     worker = _until(run, worker, stall.hit.is_set, 30)
     if not stall.hits:
         raise NotHit(f"{case.name}: no later transaction was seen")
-    stall.hits[0].answered.wait(5)
+    if case.api is not Api.TXN_OFFSET_COMMIT:
+        stall.hits[0].answered.wait(5)
     run.require(rule.release(), f"{case.name}: nothing was kept")
+    if case.api is Api.TXN_OFFSET_COMMIT:
+        stall.hits[0].answered.wait(5)
     return worker
 
 
