@@ -46,6 +46,24 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
     run.hold(longest <= STALL_BAR, f"nothing was committed for {longest:.0f} s")
 
 
+def with_backlog(run: Run, times: int) -> None:
+    """A second worker joins and leaves while the first one has a backlog, and more in hand than a batch."""
+    run.environment["CHAOS_MEMBERSHIP"] = "dynamic"
+    run.environment["CHAOS_BATCH"] = "50"
+    run.feed(4_000)
+    first = run.started(CHAOS_INSTANCE="0")
+    for number in range(times):
+        run.feed(5_000)
+        lines = first.text.count(READY)
+        second = run.start(CHAOS_INSTANCE="1")
+        run.require(first.says(READY, 40, times=lines + 1), "a join moved nothing")
+        left = run.behind()
+        second.terminate()
+        run.require(first.says(READY, 40, times=lines + 2), "a leave moved nothing")
+        run.require(left > 0, "there was no backlog when partitions moved")
+        run.hit(f"join and leave {number + 1} with {left} inputs waiting")
+
+
 def _change(run: Run, slots: dict[str, Worker], most: int) -> None:
     for slot in [s for s, worker in slots.items() if not worker.alive]:
         status = slots.pop(slot).process.poll()
