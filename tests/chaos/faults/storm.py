@@ -49,19 +49,21 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
 def with_backlog(run: Run, times: int) -> None:
     """A second worker joins and leaves while the first one has a backlog, and more in hand than a batch."""
     run.environment["CHAOS_MEMBERSHIP"] = "dynamic"
-    run.environment["CHAOS_BATCH"] = "50"
-    run.feed(4_000)
+    run.environment["CHAOS_BATCH"] = "20"
+    run.feed(1_000)
     first = run.started(CHAOS_INSTANCE="0")
     for number in range(times):
-        run.feed(5_000)
         lines = first.text.count(READY)
         second = run.start(CHAOS_INSTANCE="1")
+        run.require(second.says("Engine]: Starting"), f"no second worker: {second.tail()}")
+        run.feed(10_000)
         run.require(first.says(READY, 40, times=lines + 1), "a join moved nothing")
         left = run.behind()
         second.terminate()
         run.require(first.says(READY, 40, times=lines + 2), "a leave moved nothing")
         run.require(left > 0, "there was no backlog when partitions moved")
         run.hit(f"join and leave {number + 1} with {left} inputs waiting")
+    run.environment["CHAOS_BATCH"] = "500"
 
 
 def _change(run: Run, slots: dict[str, Worker], most: int) -> None:
