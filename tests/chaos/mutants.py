@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant(
         "drain_across_revocation",
         "what was drained before a revocation is processed after it",
-        _round(partial(storm.with_backlog, times=3), 7, **CALM),
+        _round(partial(storm.in_drains, times=3), 7, **CALM),
     ),
     Mutant(
         "offsets_before_flush",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from confluent_kafka import Consumer
 
 from streams.engine.runtime import SystemRuntime
 
-DRAIN_SECONDS = 0.3
+DRAIN_SECONDS = float(os.environ.get("CHAOS_OBSERVE", "0"))
 """A drain takes what is there and comes back at once: a revocation would seldom fall into that moment."""
 
 

@@ -57,7 +57,7 @@ def _full() -> list[Round]:
         Round("pause", 3, partial(signals.stopped, seconds=5.0, other=False)),
         Round("registry", 10, partial(registry.unreachable, modes=modes), {"framed": True, **CALM}),
         Round("storm", 7, partial(storm.storm, seconds=60.0, most=4), CALM),
-        Round("moves", 7, partial(storm.with_backlog, times=6), CALM, replay=True),
+        Round("drains", 7, partial(storm.in_drains, times=6), CALM, replay=True),
         Round("disk-full", 8, disk.full, {**ROCKS, **CALM}),
         Round("damage", 9, partial(disk.damaged, times=6), ROCKS),
         Round("clock", 13, clock.stepped, seen=clock.seen, replay=True),

@@ -21,7 +21,7 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
     """
     run.environment["CHAOS_MEMBERSHIP"] = "dynamic"
     run.environment["CHAOS_BATCH"] = "200"
-    run.environment["CHAOS_OBSERVE"] = "1"
+    run.environment["CHAOS_OBSERVE"] = "0.3"
     run.feed_steadily(rate)
     slots: dict[str, Worker] = {}
     for slot in ("0", "1"):
@@ -46,24 +46,27 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
     run.hold(longest <= STALL_BAR, f"nothing was committed for {longest:.0f} s")
 
 
-def with_backlog(run: Run, times: int) -> None:
-    """A second worker joins and leaves while the first one has a backlog, and more in hand than a batch."""
+def in_drains(run: Run, times: int) -> None:
+    """A second worker joins and leaves while the first one drains: its records in hand are not its own any more.
+
+    Its drains take a second, so that each revocation falls inside of one.
+    """
     run.environment["CHAOS_MEMBERSHIP"] = "dynamic"
-    run.environment["CHAOS_BATCH"] = "20"
-    run.feed(1_000)
+    run.environment["CHAOS_OBSERVE"] = "1.0"
+    run.environment["CHAOS_BATCH"] = "500"
+    run.feed_steadily(250)
     first = run.started(CHAOS_INSTANCE="0")
     for number in range(times):
+        run.require(run.moves(), f"the worker does not get on: {first.tail()}")
         lines = first.text.count(READY)
         second = run.start(CHAOS_INSTANCE="1")
-        run.require(second.says("Engine]: Starting"), f"no second worker: {second.tail()}")
-        run.feed(10_000)
         run.require(first.says(READY, 40, times=lines + 1), "a join moved nothing")
-        left = run.behind()
+        run.require(second.ready(), f"no second worker: {second.tail()}")
         second.terminate()
         run.require(first.says(READY, 40, times=lines + 2), "a leave moved nothing")
-        run.require(left > 0, "there was no backlog when partitions moved")
-        run.hit(f"join and leave {number + 1} with {left} inputs waiting")
-    run.environment["CHAOS_BATCH"] = "500"
+        drains = first.text.count(DRAIN)
+        run.require(drains > number, "no revocation fell inside a drain")
+        run.hit(f"join and leave {number + 1}, {drains} revocations inside a drain so far")
 
 
 def _change(run: Run, slots: dict[str, Worker], most: int) -> None:
