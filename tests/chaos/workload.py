@@ -7,6 +7,7 @@ import random
 from typing import NamedTuple
 
 ACCOUNTS = 200
+PERIOD = 800
 UNDECODABLE = b"\xff\xfe no json"
 
 
@@ -22,8 +23,8 @@ class Input(NamedTuple):
 class Workload:
     """An endless seeded sequence of inputs.
 
-    Two of five hundred are poison, one that cannot be decoded and one that its agent refuses: below
-    the rate that stops a worker, and enough for an abort in each batch or two of a thousand.
+    Two of eight hundred are poison, one that cannot be decoded and one that its agent refuses: far below
+    the rate in a partition that stops a worker, and enough for an abort in each thousand.
     """
 
     def __init__(self, seed: int, *, poison: bool = True, transfers: bool = True) -> None:
@@ -50,13 +51,13 @@ class Workload:
         number, chance = self.number, self._chance
         account = f"A-{chance.randrange(ACCOUNTS):03d}"
         amount = chance.randrange(1, 10_000)
-        if self._poison and number % 500 == 250:
+        if self._poison and number % PERIOD == PERIOD // 2:
             return Input("order", account, UNDECODABLE + str(number).encode())
         if self._transfers and number % 10 == 3:
             transfer = {"id": f"t-{number:07d}", "account": account, "amount": amount}
             return Input("transfer", account, _bytes(transfer))
         kind = "hold"
-        if self._poison and number % 500 == 499:
+        if self._poison and number % PERIOD == PERIOD - 1:
             kind = "rude"
         elif number % 13 == 5:
             kind = "close"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.chaos.processes import Worker, eventually
 from tests.chaos.run import RESTARTED, NotHit, Run
 from tests.fault.proxy import KEPT, Act, Request, Rule
@@ -84,7 +86,7 @@ def _release(run: Run, case: Case, rule: Rule, worker: Worker) -> Worker:
         stall = proxy.arm(Rule(Act.DELAY, Api.END_TXN, seconds=1.0, where=later))
     else:  # its flush waits for this answer: the transaction stays open meanwhile
         stall = proxy.arm(Rule(Act.SLOW, Api.PRODUCE, seconds=1.0, where=later))
-    worker = _until(run, worker, stall.hit.is_set, 30)
+    worker = _until(run, case, worker, stall.hit.is_set, 30)
     if not stall.hits:
         raise NotHit(f"{case.name}: no later transaction was seen")
     if case.api is not Api.TXN_OFFSET_COMMIT:
@@ -95,7 +97,9 @@ def _release(run: Run, case: Case, rule: Rule, worker: Worker) -> Worker:
     return worker
 
 
-def _until(run: Run, worker: Worker, condition: object, seconds: float) -> Worker:
+def _until(
+    run: Run, case: Case, worker: Worker, condition: Callable[[], bool], seconds: float
+) -> Worker:
     """Wait for a condition, and start the worker again where a supervisor would."""
     crew = [worker]
 
@@ -103,11 +107,11 @@ def _until(run: Run, worker: Worker, condition: object, seconds: float) -> Worke
         status = crew[0].process.poll()
         if status is not None:
             run.hold(
-                status in (*RESTARTED, CRASHED),
-                f"the worker ended with {status}: {crew[0].tail()}",
+                status in (*RESTARTED, CRASHED, *case.fenced),
+                f"{case.name}: the worker ended with {status}: {crew[0].tail()}",
             )
             crew[0] = run.start()
-        return bool(condition()) if callable(condition) else bool(condition)
+        return condition()
 
     eventually(there, seconds, 0.05)
     return crew[0]
@@ -115,6 +119,6 @@ def _until(run: Run, worker: Worker, condition: object, seconds: float) -> Worke
 
 def _goes_on(run: Run, case: Case, worker: Worker) -> Worker:
     before = run.progress()
-    worker = _until(run, worker, lambda: run.progress() > before, 45)
+    worker = _until(run, case, worker, lambda: run.progress() > before, 45)
     run.hold(run.progress() > before, f"{case.name}: work does not go on: {worker.tail()}")
     return worker
