@@ -1,6 +1,6 @@
 """The size for CI: every fault once or a few times, with evidence, and some of the planted bugs.
 
-All of it runs once, two rounds at a time, before the first test; each test then looks at its part.
+All of it runs once, three rounds at a time, for most wait, before the first test; each test then looks at its part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(900)
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """What came of all rounds; the report is left in build/chaos."""
     folder: Path = tmp_path_factory.mktemp("chaos")
-    found = run_suite("ci", SEED, folder, lambda line: print(line, flush=True))
+    found = run_suite("ci", SEED, folder, lambda line: print(line, flush=True), lanes=3)
     found.write(ROOT / "build" / "chaos" / "report.json")
     print(found.line())
     return found
