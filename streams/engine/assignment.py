@@ -83,6 +83,9 @@ class Assignment(Sending):
             part.positions = {topic: starts[topic, partition] for topic in self.topics}
             part.committed = {topic: committed[topic, partition][0] for topic in self.topics}
         await self._kafka(self.client.start_at, [(t, p, o) for (t, p), o in starts.items()])
+        # Once for each assignment: taken after a rebalance that nobody has seen yet it could carry the newer
+        # generation, and the offsets of the older one would be accepted.
+        self._metadata = await self._kafka(self.client.metadata)
         await self.delivery.restart()
         self.execution.assigned(partitions)
         self.protocol.move(State.IDLE)

@@ -75,6 +75,7 @@ class Lifecycle(Service):
         self.aborted_transactions = 0
         self.records_processed = 0
         self._epoch = -1
+        self._metadata: Any = None
         self._thread = runtime.executor("kafka")
         self._restorer = runtime.executor("restore")
         self._looker = runtime.executor("topics")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 from confluent_kafka import TopicPartition
 
@@ -100,12 +99,11 @@ class Engine(Assignment):
             return
         await self._settle_wire()
         moved = [p for p in self.parts.values() if p.positions != p.committed]
-        metadata = self.client.metadata()
         self.protocol.move(State.OPEN)
         self.ensure_open()
         failpoint("idle_commit")
         try:
-            await self._commit(moved, {}, metadata)
+            await self._commit(moved, {})
         except AbortBatch as error:
             await self._abort(error, {})
 
@@ -120,14 +118,12 @@ class Engine(Assignment):
 
     async def _batch(self, ticks: list[tuple[int, float]]) -> None:
         await self._settle_wire()
-        # Of the batch's own assignment epoch: taken later it could carry a newer generation.
-        metadata = self.client.metadata()
         self.protocol.move(State.OPEN)
         now = self.settings.clock.now_micros()
         batches: dict[int, PartitionBatch] = {}
         self.watchdog.arm("batch", BATCH_SECONDS + COMMIT_SECONDS, self.execution.who)
         try:
-            await self._process(batches, now, ticks, metadata)
+            await self._process(batches, now, ticks)
         except AbortBatch as error:
             aborted: AbortBatch | None = error
         else:
@@ -142,7 +138,6 @@ class Engine(Assignment):
         batches: dict[int, PartitionBatch],
         now: int,
         ticks: list[tuple[int, float]],
-        metadata: Any,
     ) -> None:
         """Run a batch from the first event to the commit; `batches` is filled on the way."""
         epoch = self._epoch
@@ -165,15 +160,13 @@ class Engine(Assignment):
             self.parts[message.partition].positions[message.topic] = message.offset + 1
         if self.client.epoch != epoch:
             raise AbortBatch("the assignment changed inside a batch")
-        await self._commit([self.parts[p] for p in live], live, metadata)
+        await self._commit([self.parts[p] for p in live], live)
         if self.poison:
             for message in handed:
                 self.poison.settle(message)
         self.records_processed += len(handed)
 
-    async def _commit(
-        self, parts: list[PartitionState], live: dict[int, PartitionBatch], metadata: Any
-    ) -> None:
+    async def _commit(self, parts: list[PartitionState], live: dict[int, PartitionBatch]) -> None:
         offsets = [
             TopicPartition(topic, part.partition, position, part.mark(self.boot))
             for part in parts
@@ -183,7 +176,7 @@ class Engine(Assignment):
             await self._kafka(
                 self.client.commit,
                 offsets,
-                metadata,
+                self._metadata,
                 COMMIT_SECONDS,
                 lambda name: self.protocol.move(State(name)),
             )
