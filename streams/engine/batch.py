@@ -96,11 +96,12 @@ class PartitionBatch:
 
     def cause(self, message: Message, index: int) -> str:
         """Return what caused an output: processor, source topic, partition and offset, index of the effect."""
-        topic = message.topic
-        prefix = self.prefixes.get(topic)
-        if prefix is None:
-            prefix = self.prefixes[topic] = f"{self.app_name}|{topic}|{self.partition}|"
-        return f"{prefix}{message.offset}|{index}"
+        return f"{self.prefix(message.topic)}{message.offset}|{index}"
+
+    def prefix(self, topic: str) -> str:
+        """Return how the causes begin that lie in a topic."""
+        prefix = self.prefixes[topic] = f"{self.app_name}|{topic}|{self.partition}|"
+        return prefix
 
     def table(self, name: str) -> dict[Any, Any]:
         """Return the overlay of one table: new value by key, DELETED for a tombstone."""

@@ -40,6 +40,13 @@ def _headers(column: list[Headers | None]) -> bytes:
     """Return all headers of a column; what is left out by name leaves no trace."""
     if not any(column):
         return b""
+    if None not in column and set(map(len, column)) == {1}:  # type: ignore[arg-type]
+        names_of_all = {headers[0][0] for headers in column if headers}
+        if len(names_of_all) == 1 and TRACE_HEADERS.isdisjoint(names_of_all):
+            # The engine's own header alone, as nearly every output has it: -1 is no count of headers.
+            (name,) = names_of_all
+            lengths, contents = _strings([headers[0][1] for headers in column if headers])
+            return _integers((-1, len(name))) + name.encode() + lengths + contents
     pairs = [pair for headers in column if headers for pair in headers]
     names = [pair[0] for pair in pairs]
     if not TRACE_HEADERS.isdisjoint(names):

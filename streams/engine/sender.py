@@ -42,13 +42,15 @@ def output_of(
         place: gives the partition of a key; None leaves it to the client, by Kafka's own rule: -1.
     """
     batch = event.batch
+    message = event.message
     effect = event.effects
     event.effects = effect + 1
     if partition is None:
         if key is None:
             raise ValueError(f"{topic}: a record needs a key or a partition")
         partition = -1 if place is None else place(topic, key)
-    headers.append(("cause", batch.cause(event.message, effect).encode()))
+    prefix = batch.prefixes.get(message.topic) or batch.prefix(message.topic)
+    headers.append(("cause", f"{prefix}{message.offset}|{effect}".encode()))
     stamp = batch.now_millis if timestamp_ms is None else timestamp_ms
     output = (topic, partition, key, value, headers, stamp)
     batch.sent.append(output)

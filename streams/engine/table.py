@@ -171,7 +171,14 @@ class Table(FaustTable):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return the partition's value of a key, or `default`."""
-        value = self._find(_event_of(self.name), key)
+        # What `_find` does, once more: two calls less on the path of nearly every record.
+        event = current.get()
+        if event is None or not event.alive:
+            event = _event_of(self.name)
+        writes = event.batch.writes.get(self.name)
+        value = _UNWRITTEN if writes is None else writes.get(key, _UNWRITTEN)
+        if value is _UNWRITTEN:
+            value = self.store.get(event.message.partition, key)
         return default if value is DELETED else value
 
     def __contains__(self, key: Any) -> bool:
@@ -181,7 +188,10 @@ class Table(FaustTable):
         kind = type(value)
         if kind not in _PLAIN:
             require_immutable(value)
-        batch = _event_of(self.name).batch
+        event = current.get()
+        if event is None or not event.alive:
+            event = _event_of(self.name)
+        batch = event.batch
         batch.table(self.name)[key] = value
         batch.overlay_bytes += len(value) if kind in _SIZED else self._row_bytes
 

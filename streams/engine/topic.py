@@ -8,7 +8,7 @@ from typing import Any
 import faust
 
 from streams.engine.decoding import serializer_of
-from streams.engine.event import current_event
+from streams.engine.event import current, current_event
 
 
 class Sent:
@@ -70,7 +70,9 @@ class Topic(faust.Topic):
             DeadEvent: the event in hand is over.
             ValueError: neither key nor partition is given.
         """
-        event = current_event()
+        event = current.get()
+        if event is None or not event.alive:
+            event = current_event()
         engine: Any = self.app.engine  # type: ignore[attr-defined]
         name = self._sent_to or self._name_it()
         if (
