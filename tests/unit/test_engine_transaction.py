@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
 
 from streams.engine.errors import EngineError
 from streams.engine.transaction import MOVES, IllegalMove, Protocol, State
+from tests.architecture import tree
 
 ENDS = {State.STOPPING, State.FENCED}
 
@@ -61,3 +63,13 @@ def test_an_abort_or_an_unknown_outcome_is_followed_by_a_new_producer() -> None:
     assert MOVES[State.ABORTING] - {State.FENCED} == {State.RECYCLING}
     assert MOVES[State.UNKNOWN] - {State.FENCED} == {State.RECYCLING}
     assert issubclass(IllegalMove, EngineError)
+
+
+def test_the_guide_draws_the_table() -> None:
+    """The state diagram of docs/engine.md has the moves of the table, and no other."""
+    text = (tree.ROOT / "docs" / "engine.md").read_text()
+    drawn = set(re.findall(r"^    ([A-Z_]+) --> ([A-Z_]+)$", text, re.MULTILINE))
+    moves = {(a, b) for a in State for b in MOVES[a] if b is not State.FENCED}
+    assert drawn == {(str(a), str(b)) for a, b in moves}
+    others = set(State) - {State.STOPPING, State.FENCED}
+    assert all(State.FENCED in MOVES[state] for state in others)
