@@ -21,7 +21,7 @@ SELDOM = frozenset(
     {"after_dead_letter", "before_abort", "after_abort", "before_recycle", "after_recycle"}
 )
 """Points that only poison leads to."""
-MANY = {"mid_batch": 300, "during_restore": 60, "after_changelog": 6, "after_journal": 6}
+MANY = {"mid_batch": 300, "during_restore": 20, "after_changelog": 6, "after_journal": 6}
 FLUSHED = frozenset({"after_flush", "after_offsets", "before_commit"})
 """Here a transaction is open at the broker for sure; at others it may be."""
 POINTS = tuple(name for name in NAMES if not name.startswith("source_"))
