@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--times", type=int, default=10, help="of the rounds, in size long")
-    parser.add_argument("--lanes", type=int, default=2, help="rounds at once")
+    parser.add_argument("--lanes", type=int, default=3, help="rounds at once")
     parser.add_argument("--only", nargs="*", default=[], help="names of rounds, mutants, `control`")
     parser.add_argument("--keep", type=Path, help="keep logs and plans in this folder")
     options = parser.parse_args()
