@@ -41,7 +41,7 @@ class SimAdmin:
         async def ask() -> Any:
             while True:
                 try:
-                    return await self._connection.request(name, handle)
+                    return await self._connection.request(name, handle, limbo=False)
                 except Cut:
                     await asyncio.sleep(0.1)
 

@@ -57,11 +57,13 @@ class SimConsumer:
         self._group: str = config["group.id"]
         self._instance: str | None = config.get("group.instance.id")
         self._session = config.get("session.timeout.ms", 45_000) / 1000
-        self._pace = config.get("heartbeat.interval.ms", 3_000) / 1000
+        self._pace = world.options.heartbeat
         self._hold = config.get("fetch.wait.max.ms", 500) / 1000
         lines: deque[str] = deque(maxlen=10)
-        self._fetcher = Connection(world, process, f"{process.name}/fetch", lines.append)
-        self._coordinator = Connection(world, process, f"{process.name}/group", lines.append)
+        patience = config.get("socket.timeout.ms", 60_000) / 1000
+        name = process.name
+        self._fetcher = Connection(world, process, f"{name}/fetch", lines.append, patience)
+        self._coordinator = Connection(world, process, f"{name}/group", lines.append, patience)
         self._queue: deque[SimMessage | _Change] = deque()
         self._news: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None

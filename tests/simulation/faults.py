@@ -66,6 +66,12 @@ class Faults:
         """Return when a frame whose answer never comes is read."""
         return self.chance.uniform(0.001, 9.0)
 
+    def dark_seconds(self) -> float:
+        """Return for how long nothing gets through after a request that is not answered."""
+        if not self.active:
+            return 0.0
+        return self.chance.uniform(1.0, 6.0) if self.chance.random() < 0.3 else 0.0
+
     def marker_delay(self) -> float:
         """Return how long after the decision one partition's marker is written."""
         if self.active and self._slow_markers and self.chance.random() < 0.1:

@@ -20,10 +20,9 @@ from tests.simulation.partition import Payload
 Plant = Callable[[ExitStack], None]
 
 
-def rewritten(owner: Any, name: str, *changes: tuple[str, str]) -> Callable[..., Any]:
+def rewritten(owner: Any, name: str, *changes: tuple[str, str]) -> Any:
     """Return a shipped function with pieces of its source replaced; each must be there once."""
     function = inspect.getattr_static(owner, name)
-    wrap: Callable[..., Any] = property if isinstance(function, property) else _plain
     function = function.fget if isinstance(function, property) else function
     source = textwrap.dedent(inspect.getsource(function))
     for old, new in changes:
@@ -33,12 +32,7 @@ def rewritten(owner: Any, name: str, *changes: tuple[str, str]) -> Callable[...,
     found: dict[str, Any] = {}
     # The mutant is the shipped source with a planted change, compiled where the original lives.
     exec(compile(source, f"mutant of {name}", "exec"), function.__globals__, found)  # noqa: S102
-    mutant: Callable[..., Any] = wrap(found[name])
-    return mutant
-
-
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
+    return found[name]
 
 
 def _rewrite(owner: Any, name: str, *changes: tuple[str, str]) -> Plant:
@@ -155,8 +149,8 @@ MUTANTS: dict[str, tuple[Plant, dict[str, Any]]] = {
                 ("            metadata,\n", "            self.client.metadata(),\n"),
             ),
         ),
-        {"faults": (*_CHURN, "pause"), "slots": 3, "partitions": 4, "membership": "dynamic",
-         "rate": 300.0, "batch_max": 5, "stop_seconds": 2.0, "kill_seconds": 20.0},
+        {"faults": ("stop",), "slots": 3, "partitions": 4, "membership": "dynamic",
+         "rate": 250.0, "batch_max": 5, "stop_seconds": 1.0, "heartbeat": 0.4},
     ),
     "restore to the last stable offset": (
         _replace(recovery, "log_ends", _ends_of_stable),
@@ -196,11 +190,11 @@ MUTANTS: dict[str, tuple[Plant, dict[str, Any]]] = {
             "_happened",
             ("happened = all(", "happened = bool(committed) or all("),
         ),
-        {"faults": ("hung",), "wire": 0.03, "slots": 1},
+        {"faults": ("hung",), "wire": 0.06, "slots": 1},
     ),
     "an unknown outcome is taken for an abort": (
         _rewrite(Engine, "_happened", ("happened = all(", "happened = not committed and all(")),
-        {"faults": ("hung",), "wire": 0.03, "slots": 1},
+        {"faults": ("hung",), "wire": 0.06, "slots": 1},
     ),
     "clocks of revoked partitions go on": (
         _rewrite(Engine, "_reassign", ("self.execution.reset_clocks([])", "pass")),

@@ -39,6 +39,7 @@ class Connection:
         self._patience = patience
         self._arrival = 0.0
         self._answered = 0.0
+        self._dark_until = 0.0
         self._under_way: dict[asyncio.Future[Any], None] = {}
         self.closed = False
 
@@ -57,8 +58,10 @@ class Connection:
         await self._process.gate()
         answer = loop.create_future()
         self._under_way[answer] = None
-        fate = world.faults.fate(api, limbo=limbo)
         now = loop.time()
+        fate = "hung" if now < self._dark_until else world.faults.fate(api, limbo=limbo)
+        if fate == "hung":
+            self._dark_until = max(self._dark_until, now + world.faults.dark_seconds())
         self._arrival = max(self._arrival, now + world.faults.delay())
         arrival = self._arrival
         if fate != "ok":

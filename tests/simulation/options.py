@@ -47,6 +47,7 @@ class Options:
     stop_seconds: float = 20.0
     scale_seconds: float = 25.0
     wire: float = 0.01
+    heartbeat: float = 3.0
     faults: tuple[str, ...] = field(default=FAULTS)
 
     def line(self) -> str:
@@ -78,5 +79,6 @@ def options_of(seed: int) -> Options:
         stop_seconds=chance.choice((8.0, 25.0)),
         scale_seconds=chance.choice((10.0, 25.0)),
         wire=chance.choice((0.003, 0.01, 0.03)),
+        heartbeat=chance.choice((0.5, 3.0, 3.0)),
         faults=on,
     )

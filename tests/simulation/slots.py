@@ -14,8 +14,8 @@ from tests.simulation.workload import build
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-RESTARTABLE = frozenset({0, 4, 75})
-"""Exit codes that any fault may lead to: stopped, Kafka away, start me again."""
+RESTARTABLE = frozenset({0, 4, 75, 143})
+"""Exit codes that any fault may lead to: stopped, Kafka away, start me again, a stop took too long."""
 
 
 class WatchedProtocol(Protocol):
@@ -123,8 +123,6 @@ class Slot:
         if code is None or code in RESTARTABLE:
             return
         others = [w for w in self.workers if w is not worker and w.started >= worker.started]
-        if code == 143 and worker.process.pauses:
-            return
         if code == 70:
             self._world.count("exit 70")
             if not others:
