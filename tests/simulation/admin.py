@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import ConfigResource
 
 from tests.simulation.errors import Cut, timed_out
 from tests.simulation.loop import on_loop, within
@@ -25,8 +33,20 @@ class _Answer:
         self._value = value
 
     def result(self, timeout: float | None = None) -> Any:
-        """Return the answer."""
+        """Return the answer, or raise it."""
+        if isinstance(self._value, Exception):
+            raise self._value
         return self._value
+
+
+def _description(name: str, count: int | None) -> Any:
+    if count is None:
+        return KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+    number = zlib.crc32(name.encode())
+    key = SimpleNamespace(
+        get_most_significant_bits=lambda: 1, get_least_significant_bits=lambda: number
+    )
+    return SimpleNamespace(topic_id=key, partitions=list(range(count)))
 
 
 class SimAdmin:
@@ -71,6 +91,29 @@ class SimAdmin:
             )
 
         return self._ask("Metadata", handle, timeout)
+
+    def describe_topics(
+        self, topics: TopicCollection, request_timeout: float = 15.0
+    ) -> dict[str, Any]:
+        """Return id and partitions of topics."""
+
+        def handle() -> dict[str, int | None]:
+            known = self._world.broker.topics
+            return {n: len(known[n]) if n in known else None for n in topics.topic_names}
+
+        found = self._ask("DescribeTopics", handle, request_timeout)
+        return {name: _Answer(_description(name, count)) for name, count in found.items()}
+
+    def describe_configs(
+        self, resources: list[ConfigResource], request_timeout: float = 15.0
+    ) -> dict[ConfigResource, Any]:
+        """Return the settings that the engine asks for."""
+        self._ask("DescribeConfigs", lambda: None, request_timeout)
+        settings = {
+            "cleanup.policy": SimpleNamespace(value="delete"),
+            "delete.retention.ms": SimpleNamespace(value="86400000"),
+        }
+        return {resource: _Answer(settings) for resource in resources}
 
     def create_topics(self, topics: list[Any], operation_timeout: float = 20.0) -> dict[str, Any]:
         """Create topics."""

@@ -15,7 +15,7 @@ from typing import Any
 from streams.engine.failpoints import armed
 from streams.engine.transaction import State
 from tests.simulation.broker import Broker
-from tests.simulation.disk import Disk
+from tests.simulation.disk import Disk, DiskState
 from tests.simulation.faults import Faults
 from tests.simulation.loop import SimLoop, Stalled
 from tests.simulation.options import TICK, Options
@@ -49,7 +49,7 @@ class World:
             self.broker.create(topic, options.partitions)
         self.oracle = Oracle(self)
         self.slots = [Slot(self, str(number)) for number in range(options.slots)]
-        self.disks = {slot.name: Disk(self) for slot in self.slots}
+        self._disks: dict[str, list[Disk]] = {slot.name: [] for slot in self.slots}
 
     # -- what the parts ask of it
 
@@ -83,10 +83,15 @@ class World:
         return " / ".join(list(self.words)[-3:])
 
     def equip(self, worker: Worker) -> None:
-        """Give a worker's tables the store of the run."""
-        if self.options.store == "disk":
-            for table in worker.engine.tables:
-                table.store = self.disks[worker.slot].open(table.name, worker.process)
+        """Give a worker the store of the run: a disk that nobody holds, or that of another machine."""
+        if self.options.store != "disk":
+            return
+        disks = self._disks[worker.slot]
+        free = [disk for disk in disks if disk.holder is None]
+        if not free:
+            free = [Disk(self, f"{worker.slot} {len(disks)}")]
+            disks += free
+        worker.engine.stores = DiskState(free[0], worker.process)
 
     @property
     def digest(self) -> str:
