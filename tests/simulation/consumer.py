@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -177,10 +178,9 @@ class SimConsumer:
     async def _fetch(self) -> None:
         while True:
             wanted = dict(self._positions)
+            fetch = partial(self._world.broker.fetch, wanted, self._hold)
             try:
-                found = await self._fetcher.request(
-                    "Fetch", lambda wanted=wanted: self._world.broker.fetch(wanted, self._hold)
-                )
+                found = await self._fetcher.request("Fetch", fetch)
             except Cut:
                 await asyncio.sleep(RECONNECT_SECONDS)
                 continue
@@ -193,7 +193,7 @@ class SimConsumer:
     def _arrived(self, place: Place, entries: list[Any], after: int, stable: int) -> None:
         self._ends[place] = stable
         if after < 0:
-            code = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+            code = KafkaError._AUTO_OFFSET_RESET
             self._put(SimMessage(*place, self._positions[place], None, KafkaError(code)))
             return
         for entry in entries:
@@ -201,7 +201,7 @@ class SimConsumer:
         self._positions[place] = after
         if not entries and after >= stable and self._told_end.get(place) != after:
             self._told_end[place] = after
-            code = KafkaError._PARTITION_EOF  # noqa: SLF001
+            code = KafkaError._PARTITION_EOF
             self._put(SimMessage(*place, after, None, KafkaError(code)))
 
     # -- the group
@@ -265,12 +265,10 @@ class SimConsumer:
         while True:
             await asyncio.sleep(self._pace)
             await self._process.gate()
-            who = self.me
+            beat = partial(self._world.broker.group(self._group).beat, self.me)
             code = None
             try:
-                await self._coordinator.request(
-                    "Heartbeat", lambda who=who: self._world.broker.group(self._group).beat(who)
-                )
+                await self._coordinator.request("Heartbeat", beat)
                 heard = loop.time()
             except Cut:
                 pass
@@ -341,9 +339,7 @@ class SimConsumer:
         if cached:
             return (0, self._ends.get(place, -1001))
         log = self._world.broker.partition(place)
-        found: tuple[int, int] = self._ask(
-            "ListOffsets", lambda: (log.start, log.stable), timeout
-        )
+        found: tuple[int, int] = self._ask("ListOffsets", lambda: (log.start, log.stable), timeout)
         return found
 
     def close(self) -> None:

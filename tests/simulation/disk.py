@@ -102,7 +102,10 @@ class DiskState(MemoryState):
             if write["wipe"]:
                 super().wipe(name, partition)
                 continue
-            rows = [(bytes.fromhex(k), None if v is None else bytes.fromhex(v)) for k, v in write["rows"]]
+            rows = [
+                (bytes.fromhex(k), None if v is None else bytes.fromhex(v))
+                for k, v in write["rows"]
+            ]
             table.restore(partition, rows)
             if write["position"] is not None:
                 super().restore(name, partition, [], write["position"], write["topic"])

@@ -40,7 +40,7 @@ PASSING = frozenset({CONCURRENT, LOADING, NOT_STABLE})
 
 def timed_out(name: str) -> KafkaException:
     """Return what a call raises that has not come to its end: to be called again."""
-    return KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{name} timed out", False, True))  # noqa: SLF001
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{name} timed out", False, True))
 
 
 def abortable(code: int, name: str) -> KafkaError:
@@ -51,5 +51,5 @@ def abortable(code: int, name: str) -> KafkaError:
 def fatal(code: int, name: str) -> KafkaError:
     """Return an error after which the client instance is of no use."""
     fenced = code in (FENCED_EPOCH, FENCED_ID)
-    told = KafkaError._FENCED if fenced else code  # noqa: SLF001
+    told = KafkaError._FENCED if fenced else code
     return KafkaError(told, f"{name}: {KafkaError(code).str()}", True)

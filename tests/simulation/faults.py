@@ -18,7 +18,7 @@ Place = tuple[str, int]
 _WIRE = ("lost", "unanswered", "limbo", "hung")
 _WEIGHT = {"lost": 1.0, "unanswered": 1.0, "limbo": 1.5, "hung": 0.3}
 _TARGETS = (*(f"state {state}" for state in State), *NAMES)
-_SELDOM = (State.INIT, State.ABORTING, State.UNKNOWN, State.STOPPING)
+_SELDOM = (State.ABORTING, State.UNKNOWN, State.UNKNOWN, State.RECYCLING, State.STOPPING)
 _AIM_SECONDS = 4.0
 
 
@@ -44,7 +44,10 @@ class Faults:
         planned = self.planned.pop(api, None)
         if planned is not None:
             return planned
-        if not self.active or not self._wire or self.chance.random() >= self.options.wire:
+        options = self.options
+        if not self.active or not self._wire or self.chance.random() >= options.wire:
+            return "ok"
+        if options.apis and api not in options.apis:
             return "ok"
         weights = [_WEIGHT[kind] for kind in self._wire]
         if api == "EndTxn" and "hung" in self._wire:
@@ -64,13 +67,16 @@ class Faults:
 
     def hung_seconds(self) -> float:
         """Return when a frame whose answer never comes is read."""
-        return self.chance.uniform(0.001, 9.0)
+        return self.chance.uniform(0.001, self.chance.choice((1.0, 9.0)))
 
-    def dark_seconds(self) -> float:
-        """Return for how long nothing gets through after a request that is not answered."""
-        if not self.active:
+    def dark_seconds(self, api: str) -> float:
+        """Return for how long nothing gets through after a request that is not answered.
+
+        After an EndTxn mostly for so long that its caller gives up: outcomes are to be unknown.
+        """
+        if not self.active or self.chance.random() >= (0.7 if api == "EndTxn" else 0.3):
             return 0.0
-        return self.chance.uniform(1.0, 6.0) if self.chance.random() < 0.3 else 0.0
+        return self.chance.uniform(1.0, 6.0)
 
     def marker_delay(self) -> float:
         """Return how long after the decision one partition's marker is written."""
@@ -107,9 +113,11 @@ class Faults:
         if aim is None or process.paused or not self.active:
             return
         target, until = aim
-        if point == target or f"state {process.state()}" == target:
-            how = "killed"
-        elif self._world.loop.time() > until:
+        if (
+            point == target
+            or f"state {process.state()}" == target
+            or self._world.loop.time() > until
+        ):
             how = "killed"
         else:
             return

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from streams.engine import execution, recovery
+from streams.engine import execution, reader, recovery
 from streams.engine.buffers import Buffers
 from streams.engine.client import Client
 from streams.engine.execution import Execution
@@ -22,7 +22,7 @@ Plant = Callable[[ExitStack], None]
 
 def rewritten(owner: Any, name: str, *changes: tuple[str, str]) -> Any:
     """Return a shipped function with pieces of its source replaced; each must be there once."""
-    function = inspect.getattr_static(owner, name)
+    function: Any = inspect.getattr_static(owner, name)
     function = function.fget if isinstance(function, property) else function
     source = textwrap.dedent(inspect.getsource(function))
     for old, new in changes:
@@ -31,7 +31,7 @@ def rewritten(owner: Any, name: str, *changes: tuple[str, str]) -> Any:
         source = source.replace(old, new)
     found: dict[str, Any] = {}
     # The mutant is the shipped source with a planted change, compiled where the original lives.
-    exec(compile(source, f"mutant of {name}", "exec"), function.__globals__, found)  # noqa: S102
+    exec(compile(source, f"mutant of {name}", "exec"), function.__globals__, found)
     return found[name]
 
 
@@ -62,7 +62,7 @@ async def _settle_then_abort(self: Any, error: Any, batches: Any) -> None:
     await _shipped_abort(self, error, batches)
 
 
-_shipped_abort = Engine._abort  # noqa: SLF001 - a mutant wraps the shipped method
+_shipped_abort = Engine._abort
 
 
 def _dead_letter_apart(self: Any, batch: Any, message: Any, reason: str) -> None:
@@ -92,8 +92,7 @@ def _ends_of_stable(*arguments: Any, **options: Any) -> Any:
     return _shipped_ends(*arguments, **(options | {"committed": True}))
 
 
-_shipped_ends = recovery.log_ends
-
+_shipped_ends = reader.log_ends
 
 
 def _each(instead: str) -> tuple[str, str]:
@@ -102,8 +101,10 @@ def _each(instead: str) -> tuple[str, str]:
 
 _DRAINED = (
     "if self.client.epoch != self._epoch:\n        await self._reassign()\n        return\n    self.buff",
-    "if not records and self.client.epoch != self._epoch:\n        await self._reassign()\n"
-    "        return\n    self.buff",
+    (
+        "if not records and self.client.epoch != self._epoch:\n        await self._reassign()\n"
+        "        return\n    self.buff"
+    ),
 )
 _CAUGHT_UP = (
     "await self._catch_up()\n        if self.client.epoch != self._epoch:",
@@ -149,8 +150,16 @@ MUTANTS: dict[str, tuple[Plant, dict[str, Any]]] = {
                 ("            metadata,\n", "            self.client.metadata(),\n"),
             ),
         ),
-        {"faults": ("stop",), "slots": 3, "partitions": 4, "membership": "dynamic",
-         "rate": 250.0, "batch_max": 5, "stop_seconds": 1.0, "heartbeat": 0.4},
+        {
+            "faults": ("stop",),
+            "slots": 3,
+            "partitions": 4,
+            "membership": "dynamic",
+            "rate": 250.0,
+            "batch_max": 5,
+            "stop_seconds": 1.0,
+            "heartbeat": 0.4,
+        },
     ),
     "restore to the last stable offset": (
         _replace(recovery, "log_ends", _ends_of_stable),
@@ -190,11 +199,11 @@ MUTANTS: dict[str, tuple[Plant, dict[str, Any]]] = {
             "_happened",
             ("happened = all(", "happened = bool(committed) or all("),
         ),
-        {"faults": ("hung",), "wire": 0.06, "slots": 1},
+        {"faults": ("hung",), "apis": ("EndTxn",), "wire": 0.1, "slots": 1},
     ),
     "an unknown outcome is taken for an abort": (
         _rewrite(Engine, "_happened", ("happened = all(", "happened = not committed and all(")),
-        {"faults": ("hung",), "wire": 0.06, "slots": 1},
+        {"faults": ("hung",), "apis": ("EndTxn",), "wire": 0.1, "slots": 1},
     ),
     "clocks of revoked partitions go on": (
         _rewrite(Engine, "_reassign", ("self.execution.reset_clocks([])", "pass")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ class Connection:
         now = loop.time()
         fate = "hung" if now < self._dark_until else world.faults.fate(api, limbo=limbo)
         if fate == "hung":
-            self._dark_until = max(self._dark_until, now + world.faults.dark_seconds())
+            self._dark_until = max(self._dark_until, now + world.faults.dark_seconds(api))
         self._arrival = max(self._arrival, now + world.faults.delay())
         arrival = self._arrival
         if fate != "ok":
@@ -134,7 +133,9 @@ class Connection:
 
     def _expired(self, api: str, answer: asyncio.Future[Any]) -> None:
         if not answer.done():
-            self._tell(f"REQTMOUT [{self.name}]: timed out {api} in flight (after {self._patience * 1000:.0f}ms)")
+            self._tell(
+                f"REQTMOUT [{self.name}]: timed out {api} in flight (after {self._patience * 1000:.0f}ms)"
+            )
             self.cut()
 
     def cut(self) -> None:
@@ -152,8 +153,3 @@ class Connection:
         self.closed = True
         for answer in list(self._under_way):
             answer.cancel()
-
-
-def quiet_logger() -> logging.Logger:
-    """Return a logger that nobody reads."""
-    return logging.Logger("simulation", logging.CRITICAL)

@@ -48,6 +48,7 @@ class Options:
     scale_seconds: float = 25.0
     wire: float = 0.01
     heartbeat: float = 3.0
+    apis: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default=FAULTS)
 
     def line(self) -> str:

@@ -26,7 +26,7 @@ class Anomaly(AssertionError):
     """History is not what it must be."""
 
 
-def need(truth: bool, name: str, *facts: object) -> None:  # noqa: FBT001 - an assertion with a name
+def need(truth: bool, name: str, *facts: object) -> None:
     """Raise an anomaly of this name unless it is true."""
     if not truth:
         raise Anomaly(": ".join([name, *map(str, facts)]))
@@ -45,7 +45,9 @@ class Unit:
         self.rows: list[Row] = []
         self._read: dict[str, int] = {}
 
-    def commit(self, offsets: dict[str, tuple[int, str]], found: list[Entry], topics: list[str]) -> None:
+    def commit(
+        self, offsets: dict[str, tuple[int, str]], found: list[Entry], topics: list[str]
+    ) -> None:
         """Check one transaction's share: offsets by topic, and its records with their topics."""
         for topic, (offset, _) in offsets.items():
             need(offset >= self.offsets.get(topic, 0), "nonmonotonic offset", topic, offset)
@@ -59,7 +61,9 @@ class Unit:
             need(len(journal) == 1, "torn: two journal records in one transaction")
             expected = self._follow(_payload(journal[0]).value or b"", offsets)
         for topic, (offset, _) in offsets.items():
-            need(offset >= self._read.get(topic, 0), "inconsistent offset: behind the journal", topic)
+            need(
+                offset >= self._read.get(topic, 0), "inconsistent offset: behind the journal", topic
+            )
             missed = self._inputs(topic, offset)
             need(not missed, "poll-skip: committed past inputs", topic, [e.offset for e in missed])
             self.offsets[topic] = offset
@@ -190,7 +194,9 @@ class Oracle:
         group = self._world.broker.group(NAME)
         facts = [f"pending offsets of {sorted(group.pending)}"] if group.pending else []
         for logs in self._world.broker.topics.values():
-            facts += [f"{log.place} is stable to {log.stable} of {log.end}" for log in logs if log.open]
+            facts += [
+                f"{log.place} is stable to {log.stable} of {log.end}" for log in logs if log.open
+            ]
         for topic in self._world.inputs:
             for log in self._world.broker.topics[topic]:
                 at = group.offsets.get(log.place, (0, ""))[0]
@@ -207,9 +213,7 @@ class Oracle:
         for unit in self.units:
             for topic in sorted({row[0] for row in unit.rows} | {"decision"}):
                 log = self._world.broker.topics[topic][unit.number]
-                found = [
-                    (topic, _payload(e).key, _payload(e).value) for e in log.read(0, 10**9)[0]
-                ]
+                found = [(topic, _payload(e).key, _payload(e).value) for e in log.read(0, 10**9)[0]]
                 wanted = [row for row in unit.rows if row[0] == topic]
                 need(found == wanted, "the topic is not the sum of its commits", log.place)
             rows: dict[str, int] = {}

@@ -133,9 +133,7 @@ class Partition:
                 if entry.pid == pid and entry.transactional:
                     entry.aborted = True
         writer = self._writers.get(pid)
-        if writer is None:
-            self._writers[pid] = _Writer(epoch)
-        elif epoch > writer.epoch:
+        if writer is None or epoch > writer.epoch:
             self._writers[pid] = _Writer(epoch)
         self.entries.append(Entry(len(self.entries), None, pid, epoch, True, not commit))
         self._wake()

@@ -109,14 +109,16 @@ class SimProducer:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _run(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], timeout: float) -> None:
+    def _run(
+        self, name: str, work: Callable[[], Coroutine[Any, Any, None]], timeout: float
+    ) -> None:
         """Make an API call: one that timed out goes on, and the same call again waits for it."""
         self._process.effect(name)
         if self._call is None:
             self._call = (name, self._process.spawn(work()))
         elif self._call[0] != name:
             raise KafkaException(
-                KafkaError(KafkaError._CONFLICT, f"{self._call[0]} is in progress", False, False)  # noqa: SLF001
+                KafkaError(KafkaError._CONFLICT, f"{self._call[0]} is in progress", False, False)
             )
         task = self._call[1]
         if not self._process.blocking(within(task, timeout)):
@@ -164,7 +166,7 @@ class SimProducer:
         self._process.effect("begin_transaction")
         self._check()
         if self._phase != "ready":
-            raise KafkaException(KafkaError(KafkaError._STATE, f"begin in {self._phase}"))  # noqa: SLF001
+            raise KafkaException(KafkaError(KafkaError._STATE, f"begin in {self._phase}"))
         self._phase = "begun"
         self._added = {}
         self._registered = False
@@ -183,7 +185,7 @@ class SimProducer:
         self._process.effect("produce")
         if self._phase != "begun":
             self._check()
-            raise KafkaException(KafkaError(KafkaError._STATE, f"produce in {self._phase}"))  # noqa: SLF001
+            raise KafkaException(KafkaError(KafkaError._STATE, f"produce in {self._phase}"))
         if partition < 0:
             partition = partition_of(key or b"", len(self._world.broker.topics[topic]))
         payload = Payload(key, value, list(headers or ()), timestamp)
@@ -234,7 +236,7 @@ class SimProducer:
         self._sequences[place] = sequence + len(payloads)
         while True:
             if self._world.loop.time() - queue[0].at > self._patience:
-                self._error = abortable(KafkaError._MSG_TIMED_OUT, "produce")  # noqa: SLF001
+                self._error = abortable(KafkaError._MSG_TIMED_OUT, "produce")
                 self._report(place, queue, None, self._error)
                 return
             try:
@@ -352,11 +354,10 @@ class SimProducer:
                 "EndTxn",
                 lambda: self._world.broker.coordinator.end(self.slot, pid, epoch, commit=commit),
             )
-        if not commit and self._added:
+        if not commit and self._added and self._purged:
             # Purged records may be under way with sequences that nobody knows: librdkafka takes a
             # new epoch then, and only then.
-            if self._purged:
-                await self._init()
+            await self._init()
 
     @property
     def _purged(self) -> bool:

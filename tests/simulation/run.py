@@ -6,6 +6,11 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 
 from tests.simulation.options import options_of
 from tests.simulation.oracle import Anomaly
@@ -14,43 +19,75 @@ from tests.simulation.world import World
 TICKS = 5_000
 
 
-def command_of(seed: int, ticks: int) -> str:
-    """Return the command that runs a seed again."""
-    return f"python -m tests.simulation.run --seed {seed} --ticks {ticks} --trace"
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one seed."""
+
+    seed: int
+    anomaly: str
+    commits: int
+    digest: str
+    counts: Counter[str]
+
+    def line(self, ticks: int) -> str:
+        """Return it in words; of an anomaly all that is needed to see it again."""
+        if not self.anomaly:
+            return f"seed {self.seed}: {self.commits} commits, trace {self.digest}"
+        again = f"python -m tests.simulation.run --seed {self.seed} --ticks {ticks} --trace"
+        return (
+            f"seed {self.seed}: ANOMALY {self.anomaly}\n  {options_of(self.seed).line()}\n  {again}"
+        )
+
+
+def run_seed(seed: int, ticks: int, *, trace: bool = False) -> Outcome:
+    """Run one seed."""
+    world = World(options_of(seed), print if trace else None)
+    anomaly = ""
+    try:
+        world.run(ticks)
+    except Anomaly as error:
+        anomaly = str(error)
+    return Outcome(seed, anomaly, world.oracle.commits, world.digest, world.counts)
+
+
+def run_seeds(seeds: Iterable[int], ticks: int, jobs: int) -> Iterator[Outcome]:
+    """Run seeds in so many processes; outcomes come in the order of the seeds."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(run_seed, seeds, repeat(ticks), chunksize=5)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run seeds until one fails; exit status 1 then."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.run", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="the first seed, or the only one")
+    parser.add_argument("--seed", type=int, default=0, help="the only seed")
     parser.add_argument("--seeds", help="a range A..B, both ends in it")
     parser.add_argument("--ticks", type=int, default=TICKS, help="ticks of 10 ms with faults on")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--trace", action="store_true", help="print what happens")
     parser.add_argument("--traces-only", action="store_true", help="print no times and counts")
     parser.add_argument("--keep-going", action="store_true", help="run all seeds, failed or not")
     asked = parser.parse_args(arguments)
     first, _, last = (asked.seeds or f"{asked.seed}..{asked.seed}").partition("..")
+    seeds = range(int(first), int(last) + 1)
     counts: Counter[str] = Counter()
     failed = []
-    began = time.process_time()
-    for seed in range(int(first), int(last) + 1):
-        options = options_of(seed)
-        world = World(options, print if asked.trace else None)
-        try:
-            world.run(asked.ticks)
-        except Anomaly as anomaly:
-            failed.append(seed)
-            print(f"seed {seed}: ANOMALY {anomaly}\n  {options.line()}\n  {command_of(seed, asked.ticks)}")
+    began = time.monotonic()
+    outcomes = (
+        run_seeds(seeds, asked.ticks, asked.jobs)
+        if asked.jobs > 1
+        else (run_seed(seed, asked.ticks, trace=asked.trace) for seed in seeds)
+    )
+    for outcome in outcomes:
+        print(outcome.line(asked.ticks), flush=True)
+        counts += outcome.counts
+        if outcome.anomaly:
+            failed.append(outcome.seed)
             if not asked.keep_going:
                 break
-        else:
-            print(f"seed {seed}: {world.oracle.commits} commits, trace {world.digest[:16]}")
-        counts += world.counts
-    if asked.traces_only:
-        return 1 if failed else 0
-    for what, number in sorted(counts.items()):
-        print(f"  {number:7d} {what}")
-    print(f"{time.process_time() - began:.1f} s of CPU, failed: {failed or 'none'}")
+    if not asked.traces_only:
+        for what, number in sorted(counts.items()):
+            print(f"  {number:7d} {what}")
+        print(f"{time.monotonic() - began:.1f} s, failed: {failed or 'none'}")
     return 1 if failed else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from streams.engine.transaction import Protocol, State
@@ -110,10 +111,8 @@ class Slot:
                 await sleep(0.1)
                 continue
             worker = self.start()
-            try:
+            with contextlib.suppress(Killed):
                 await asyncio.shield(worker.process.ended)
-            except Killed:
-                pass
             self.judge(worker)
             await sleep(chance.uniform(0.1, 1.0))
 

@@ -72,8 +72,9 @@ def build(options: Any, runtime: Any, slot: str) -> App:
                 await decide(account, name, "released", held)
 
     if options.clock:
+        ticks: Any = app.clock(every=options.clock)
 
-        @app.agent(app.clock(every=options.clock), name="sweep")
+        @app.agent(ticks, name="sweep")
         async def sweep(stream: Any) -> None:
             async for _ in stream.events():
                 for account, held in balances.items():
@@ -90,7 +91,9 @@ class Reference:
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
 
-    def step(self, topic: str, value: bytes) -> tuple[list[tuple[str, bytes]], dict[str, int | None]]:
+    def step(
+        self, topic: str, value: bytes
+    ) -> tuple[list[tuple[str, bytes]], dict[str, int | None]]:
         """Return the decisions (key, value) of one record and the rows it sets (None: removed)."""
         content = json.loads(value)
         if topic == "order":

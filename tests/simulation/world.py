@@ -155,8 +155,9 @@ class World:
         group = self.broker.group(NAME)
         for slot in self.slots:
             for worker in slot.living:
-                consumer = worker.engine.client.consumer if worker.engine else None
-                if worker.process.state() != State.IDLE or not group.has(consumer.me):
+                if worker.process.state() != State.IDLE:
+                    continue
+                if not group.has(worker.engine.client.consumer.me):
                     continue
                 for number in worker.engine.parts:
                     table = worker.engine.tables[0]
@@ -270,9 +271,11 @@ class _Listener(logging.Handler):
             text += f" ({record.exc_info[1]!r})"
         self._world.words.append(text)
         process = running.get()
-        self._world.recent.append(f"{self._world.loop.time():.6f} log {process and process.name} {text}")
-        if self._world._tell is not None:  # noqa: SLF001 - the world's own listener
-            self._world._tell(self._world.recent[-1])  # noqa: SLF001
+        self._world.recent.append(
+            f"{self._world.loop.time():.6f} log {process and process.name} {text}"
+        )
+        if self._world._tell is not None:
+            self._world._tell(self._world.recent[-1])
 
 
 def _effect(name: str) -> None:
