@@ -55,9 +55,10 @@ class Faults:
         kind = self.chance.choices(self._wire, weights)[0]
         return "lost" if kind in ("limbo", "hung") and not limbo else kind
 
-    def delay(self) -> float:
+    def delay(self, api: str = "") -> float:
         """Return how long a frame is on its way, in seconds."""
-        if self.active and self._slow and self.chance.random() < 0.02:
+        meant = not self.options.apis or api in self.options.apis
+        if meant and self.active and self._slow and self.chance.random() < self.options.slow:
             return self.chance.uniform(0.01, 0.8)
         return self.chance.uniform(0.0003, 0.002)
 

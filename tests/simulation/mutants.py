@@ -15,7 +15,6 @@ from streams.engine.client import Client
 from streams.engine.execution import Execution
 from streams.engine.loop import Engine
 from tests.simulation.options import Options
-from tests.simulation.partition import Payload
 
 Plant = Callable[[ExitStack], None]
 
@@ -58,20 +57,13 @@ def _all(*plants: Plant) -> Plant:
 
 
 async def _settle_then_abort(self: Any, error: Any, batches: Any) -> None:
-    self.execution.settle({p: b for p, b in batches.items() if b.leaves_a_trace})
+    for partition, batch in batches.items():
+        for table in self.tables:
+            table.store.commit(partition, batch.writes.get(table.name, {}))
     await _shipped_abort(self, error, batches)
 
 
 _shipped_abort = Engine._abort
-
-
-def _dead_letter_apart(self: Any, batch: Any, message: Any, reason: str) -> None:
-    batch.bury(message, reason)
-    letter = execution.dead_letter(self.engine.name, batch, message, reason)
-    topic, partition, key, value, headers, stamp = letter[:6]
-    self.engine.ensure_open()
-    world = self.engine.settings.runtime.world
-    world.broker.partition((topic, partition)).append([Payload(key, value, headers, stamp)])
 
 
 def _rows_without_tombstones(table: Any, writes: Any) -> Any:
@@ -99,6 +91,12 @@ def _each(instead: str) -> tuple[str, str]:
     return "for m in messages:", f"messages = {instead}\n    for m in messages:"
 
 
+_APART = (
+    "self.engine.ensure_open();"
+    "self.engine.settings.runtime.world.broker.partition(output[:2]).append("
+    "[__import__('tests.simulation.partition', fromlist=['Payload']).Payload(*output[2:6])])"
+)
+"""Writes a dead letter past the transaction, straight into its topic."""
 _DRAINED = (
     "if self.client.epoch != self._epoch:\n        await self._reassign()\n        return\n    self.buff",
     (
@@ -147,15 +145,17 @@ MUTANTS: dict[str, tuple[Plant, dict[str, Any]]] = {
             _rewrite(
                 Engine,
                 "_commit",
-                ("            metadata,\n", "            self.client.metadata(),\n"),
+                ("self._metadata,", "self.client.metadata(),"),
             ),
         ),
         {
-            "faults": ("stop",),
+            "faults": ("stop", "slow"),
+            "slow": 0.6,
+            "apis": ("TxnOffsetCommit",),
             "slots": 3,
             "partitions": 4,
             "membership": "dynamic",
-            "rate": 250.0,
+            "rate": 100.0,
             "batch_max": 5,
             "stop_seconds": 1.0,
             "heartbeat": 0.4,
@@ -178,7 +178,11 @@ MUTANTS: dict[str, tuple[Plant, dict[str, Any]]] = {
         {"faults": (), "slots": 1},
     ),
     "dead letter outside of the transaction": (
-        _replace(Execution, "dead_letter", _dead_letter_apart),
+        _rewrite(
+            Execution,
+            "dead_letter",
+            ("    try:\n        self.engine.produce(*output)", f"    try:\n        {_APART}"),
+        ),
         {"faults": ("garbage",), "slots": 1},
     ),
     "a tombstone is not written": (

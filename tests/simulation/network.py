@@ -61,7 +61,7 @@ class Connection:
         fate = "hung" if now < self._dark_until else world.faults.fate(api, limbo=limbo)
         if fate == "hung":
             self._dark_until = max(self._dark_until, now + world.faults.dark_seconds(api))
-        self._arrival = max(self._arrival, now + world.faults.delay())
+        self._arrival = max(self._arrival, now + world.faults.delay(api))
         arrival = self._arrival
         if fate != "ok":
             world.trace("fate", self.name, api, fate)

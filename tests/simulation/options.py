@@ -47,6 +47,7 @@ class Options:
     stop_seconds: float = 20.0
     scale_seconds: float = 25.0
     wire: float = 0.01
+    slow: float = 0.02
     heartbeat: float = 3.0
     apis: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default=FAULTS)

@@ -35,6 +35,8 @@ def build(options: Any, runtime: Any, slot: str) -> App:
         instance_id=slot,
         membership=options.membership,
         batch_max=options.batch_max,
+        dead_letter_rate=0.0,  # a worker that stops for too many of them would end the run
+        dead_letter_run=0,
     )
     raw: dict[str, Any] = {"key_type": str, "key_serializer": "raw"}
     count = options.partitions
