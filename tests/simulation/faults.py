@@ -18,7 +18,7 @@ Place = tuple[str, int]
 _WIRE = ("lost", "unanswered", "limbo", "hung")
 _WEIGHT = {"lost": 1.0, "unanswered": 1.0, "limbo": 1.5, "hung": 0.3}
 _TARGETS = (*(f"state {state}" for state in State), *NAMES)
-_SELDOM = (State.ABORTING, State.UNKNOWN, State.UNKNOWN, State.RECYCLING, State.STOPPING)
+_SELDOM = (State.ABORTING, State.RECYCLING, State.STOPPING)
 _AIM_SECONDS = 4.0
 
 
@@ -45,13 +45,15 @@ class Faults:
         if planned is not None:
             return planned
         options = self.options
-        if not self.active or not self._wire or self.chance.random() >= options.wire:
+        # Outcomes are to be unknown often enough: of an EndTxn more is tried.
+        rate = options.wire * (3 if api == "EndTxn" else 1)
+        if not self.active or not self._wire or self.chance.random() >= rate:
             return "ok"
         if options.apis and api not in options.apis:
             return "ok"
         weights = [_WEIGHT[kind] for kind in self._wire]
         if api == "EndTxn" and "hung" in self._wire:
-            weights[self._wire.index("hung")] = 2.0  # so that outcomes are unknown often enough
+            weights[self._wire.index("hung")] = 3.0
         kind = self.chance.choices(self._wire, weights)[0]
         return "lost" if kind in ("limbo", "hung") and not limbo else kind
 
@@ -110,9 +112,13 @@ class Faults:
 
     def strike(self, process: Process, point: str) -> None:
         """Kill the process if this is where it was to be killed."""
-        aim = self._aims.get(process)
-        if aim is None or process.paused or not self.active:
+        if process.paused or not self.active:
             return
+        aim = self._aims.get(process)
+        if aim is None:
+            if process.state() != State.UNKNOWN or "kill" not in self.options.faults:
+                return
+            aim = (f"state {State.UNKNOWN}", math.inf)
         target, until = aim
         if (
             point == target
@@ -122,6 +128,6 @@ class Faults:
             how = "killed"
         else:
             return
-        del self._aims[process]
+        self._aims.pop(process, None)
         process.kill(how)
         process.effect(point)
