@@ -18,7 +18,7 @@ Place = tuple[str, int]
 _WIRE = ("lost", "unanswered", "limbo", "hung")
 _WEIGHT = {"lost": 1.0, "unanswered": 1.0, "limbo": 1.5, "hung": 0.3}
 _TARGETS = (*(f"state {state}" for state in State), *NAMES)
-_SELDOM = (State.ABORTING, State.RECYCLING, State.STOPPING)
+_SELDOM = (State.INIT, State.ABORTING, State.RECYCLING, State.STOPPING)
 _AIM_SECONDS = 4.0
 
 
@@ -70,7 +70,7 @@ class Faults:
 
     def hung_seconds(self) -> float:
         """Return when a frame whose answer never comes is read."""
-        return self.chance.uniform(0.001, self.chance.choice((1.0, 9.0)))
+        return self.chance.uniform(0.001, self.chance.choice((1.0, 9.0, 9.0)))
 
     def dark_seconds(self, api: str) -> float:
         """Return for how long nothing gets through after a request that is not answered.

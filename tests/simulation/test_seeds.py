@@ -32,7 +32,7 @@ SOMETIMES = (
     "unknown, then committed",
     "zombie refused",
 )
-"""What must happen in some of the seeds. FENCED has no effect in it at which a process could be killed."""
+"""What must happen in some of the seeds. In FENCED a worker ends by itself at once."""
 
 
 @pytest.mark.timeout(1_800)
