@@ -36,6 +36,7 @@ class Process:
         self.name = name
         self.alive = True
         self.exit_code: int | None = None
+        self.until = float("inf")
         self.pauses = 0
         self.state: Callable[[], str] = lambda: "INIT"
         self.ended: asyncio.Future[None] = world.loop.create_future()
@@ -123,6 +124,7 @@ class Process:
             return
         self.alive = False
         self.exit_code = code
+        self.until = self.world.loop.time()
         self.world.trace("end", self.name, why, self.state())
         self.world.count(f"{why} in {self.state()}")
         for end in self.on_end:

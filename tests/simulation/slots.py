@@ -121,7 +121,7 @@ class Slot:
         code = worker.process.exit_code
         if code is None or code in RESTARTABLE:
             return
-        others = [w for w in self.workers if w is not worker and w.started >= worker.started]
+        others = [w for w in self.workers if w is not worker and w.process.until >= worker.started]
         if code == 70:
             self._world.count("exit 70")
             if not others:
