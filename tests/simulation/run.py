@@ -54,8 +54,9 @@ def run_seed(seed: int, ticks: int, *, trace: bool = False) -> Outcome:
 def run_seeds(seeds: Iterable[int], ticks: int, jobs: int) -> Iterator[Outcome]:
     """Run seeds in so many processes; outcomes come in the order of the seeds."""
     # Virtual time does not mind to wait; tests with real services beside it would.
-    polite = {"initializer": os.nice, "initargs": (5,)}
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), **polite) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=os.nice, initargs=(5,)
+    ) as pool:
         yield from pool.map(run_seed, seeds, repeat(ticks), chunksize=5)
 
 
