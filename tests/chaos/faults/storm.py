@@ -24,12 +24,13 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
     run.environment["CHAOS_OBSERVE"] = "0.3"
     run.feed_steadily(rate)
     slots: dict[str, Worker] = {}
+    leaving: set[str] = set()
     for slot in ("0", "1"):
         slots[slot] = run.started(CHAOS_INSTANCE=slot)
     begin = moved = time.monotonic()
     best, changes, longest = run.progress(), 0, 0.0
     while time.monotonic() - begin < seconds:
-        _change(run, slots, most)
+        _change(run, slots, leaving, most)
         changes += 1
         until = time.monotonic() + EVERY
         while time.monotonic() < until:
@@ -69,14 +70,21 @@ def in_drains(run: Run, times: int) -> None:
         run.hit(f"join and leave {number + 1}, {drains} revocations inside a drain so far")
 
 
-def _change(run: Run, slots: dict[str, Worker], most: int) -> None:
+def _change(run: Run, slots: dict[str, Worker], leaving: set[str], most: int) -> None:
     for slot in [s for s, worker in slots.items() if not worker.alive]:
-        status = slots.pop(slot).process.poll()
-        run.hold(status in (0, -9, 75), f"a worker ended with {status}: {run.workers[-1].tail()}")
+        worker = slots.pop(slot)
+        leaving.discard(slot)
+        # -15: it was told to end before it had come to listen for that.
+        run.hold(
+            worker.process.poll() in (0, -9, -15, 75),
+            f"a worker ended with {worker.process.poll()}: {worker.tail()}",
+        )
     free = [str(n) for n in range(most) if str(n) not in slots]
-    if free and (len(slots) < 2 or run.chance.random() < 0.6):
+    staying = sorted(set(slots) - leaving)
+    if free and (len(staying) < 2 or run.chance.random() < 0.6):
         slot = run.chance.choice(free)
         slots[slot] = run.start(CHAOS_INSTANCE=slot)
-        return
-    slot = run.chance.choice(sorted(slots))
-    slots[slot].send(signal.SIGKILL if run.chance.random() < 0.2 else signal.SIGTERM)
+    elif len(staying) > 1:
+        slot = run.chance.choice(staying)
+        leaving.add(slot)  # a second signal would end it by force
+        slots[slot].send(signal.SIGKILL if run.chance.random() < 0.2 else signal.SIGTERM)
