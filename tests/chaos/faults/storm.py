@@ -41,7 +41,7 @@ def storm(run: Run, seconds: float, most: int = 3, rate: float = 600.0) -> None:
             pause(0.1)
     lines = sum(worker.text.count(READY) for worker in run.workers)
     drains = sum(worker.text.count(DRAIN) for worker in run.workers)
-    run.require(lines > max(4, changes // 2), f"{changes} changes led to {lines} assignments only")
+    run.require(lines > max(4, changes // 3), f"{changes} changes led to {lines} assignments only")
     run.require(drains, "no revocation fell inside a drain")
     run.hit(f"{changes} joins and leaves, {lines} assignments, {drains} revocations in a drain")
     run.hold(longest <= STALL_BAR, f"nothing was committed for {longest:.0f} s")
