@@ -27,6 +27,7 @@ class Assignment(Sending):
         if self._effects is not None:
             await self._effects.cancel()
         epoch = self._epoch = self.client.epoch
+        self._drop_ahead()
         self.buffers.clear()
         self._reached.clear()
         self.parts = {}
@@ -63,6 +64,7 @@ class Assignment(Sending):
             await self._reassign()
             return
         partitions = sorted(self.parts)
+        self._drop_ahead()
         self.buffers.clear()
         self._reached.clear()
         wanted = [(topic, partition) for topic in self.topics for partition in partitions]
@@ -71,6 +73,12 @@ class Assignment(Sending):
             await self._reassign()
             return
         await self._start(partitions, committed)
+
+    def _drop_ahead(self) -> None:
+        """Forget what was begun ahead: it is read again from the committed offsets, by whoever owns them."""
+        if self._ahead is not None:
+            self._ahead.drop()
+            self._ahead = None
 
     async def _start(self, partitions: list[int], committed: Committed) -> None:
         """Go on from the committed offsets, with the chains that they tell of and with new agents."""
@@ -110,7 +118,8 @@ class Assignment(Sending):
         """
         self._reached.update({(topic, partition): at for topic, partition, at in ends})
         for (topic, partition), position in list(self._reached.items()):
-            if self.buffers.has(topic, partition):
+            ahead = self._ahead is not None and partition in self._ahead.batches
+            if ahead or self.buffers.has(topic, partition):
                 continue
             del self._reached[topic, partition]
             part = self.parts.get(partition)

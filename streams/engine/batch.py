@@ -42,6 +42,8 @@ class PartitionBatch:
         self.scanned: dict[str, int] = {}
         self.writes: dict[str, dict[Any, Any]] = {}
         self.rows: dict[str, list[EncodedRow]] = {}
+        self.below: dict[str, dict[Any, Any]] | None = None
+        """Writes of the transaction before, while it is being committed."""
         self.overlay_bytes = 0
         self.overlay_limit = overlay_limit
         self.after_commit: list[tuple[str, Callable[[], Awaitable[Any]] | Awaitable[Any]]] = []

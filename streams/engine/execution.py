@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from streams.engine.ahead import Ahead
 from streams.engine.batch import PartitionBatch
 from streams.engine.deadletters import dead_letter, noted
 from streams.engine.decoding import Decoder, decoders_of
@@ -28,6 +29,8 @@ from streams.engine.store.port import DELETED, Changes
 
 log = logging.getLogger(__name__)
 
+AHEAD_CHUNK = 250
+"""Records handed out ahead before the commit under way is looked at again."""
 CHUNK = 1_000
 """Records handed out before the batch's age is looked at again."""
 
@@ -113,10 +116,19 @@ class Execution:
         return batch
 
     async def run(
-        self, batches: dict[int, PartitionBatch], now: int, ticks: list[tuple[int, float]]
+        self,
+        batches: dict[int, PartitionBatch],
+        now: int,
+        ticks: list[tuple[int, float]],
+        before: list[Message],
     ) -> list[Message]:
         """Hand out one batch up to the barrier.
 
+        Args:
+            batches: filled on the way.
+            now: its wall time, microseconds since the epoch.
+            ticks: of the clocks that are due.
+            before: records of it that were handed out ahead.
         Returns:
             The records that were handed out; those that were not go back to the front.
         """
@@ -124,11 +136,13 @@ class Execution:
         self.refused = None
         apart = ticks and poison.ticks_apart
         limit = 0 if apart else poison.limit or engine.settings.batch_max
+        size = engine.settings.batch_bytes - sum([m.size for m in before])
         taken = engine.buffers.take(
-            limit, engine.settings.batch_bytes, poison.suspect if poison else None
+            max(limit - len(before), 0), size, poison.suspect if poison else None
         )
-        self._taken, self._ticked = [m for each in taken.values() for m in each], bool(ticks)
-        handed: list[Message] = []
+        self._taken = [*before, *(m for each in taken.values() for m in each)]
+        self._ticked = bool(ticks)
+        handed = list(before)
         deadline = self._monotonic() + BATCH_SECONDS / 2
         for partition, messages in taken.items():
             for start in range(0, len(messages), CHUNK):
@@ -145,6 +159,54 @@ class Execution:
             if partition in engine.parts:
                 await self._tick(self.batch_of(batches, partition, now), every)
         return handed
+
+    def took(self, messages: list[Message]) -> None:
+        """Note the records of the open batch: one of them is at fault if it fails now."""
+        self._taken, self._ticked = list(messages), False
+
+    async def run_ahead(
+        self, ahead: Ahead, live: dict[int, PartitionBatch], now: int, over: Callable[[], bool]
+    ) -> None:
+        """Hand out records of the next batch until the last one's commit is over.
+
+        Nothing is judged here: it ends before a record that cannot be decoded.
+
+        Args:
+            ahead: filled on the way.
+            live: the batch that is being committed.
+            now: wall time of the next batch.
+            over: whether that commit is.
+        """
+        buffers, most = self.engine.buffers, self.engine.settings.batch_max
+        room = self.engine.settings.batch_bytes
+        while not over() and room > 0 and len(ahead.handed) < most:
+            taken = buffers.take(min(AHEAD_CHUNK, most - len(ahead.handed)), room, None)
+            full = not taken
+            for partition, messages in taken.items():
+                count = 0
+                if not full:
+                    batch = self.batch_of(ahead.batches, partition, now)
+                    batch.below = live[partition].writes if partition in live else None
+                    count = await self._hand_ahead(batch, messages)
+                ahead.handed += messages[:count]
+                room -= sum([m.size for m in messages])
+                if count < len(messages):
+                    buffers.put_back(messages[count:])
+                    full = True
+            if full:
+                return
+
+    async def _hand_ahead(self, batch: PartitionBatch, messages: list[Message]) -> int:
+        """Hand records over up to the first that is not to be decoded; return how many."""
+        events = self._plain_events(batch, messages)
+        if events is None:
+            events = []
+            for message in messages:
+                try:
+                    events.append(self._decoders[message.topic].event(message, batch))
+                except Exception:  # noqa: BLE001 - whatever a codec raises, it is judged when its turn comes
+                    break
+        return await self._deliver(batch, messages[: len(events)], events)
 
     async def _hand_out(self, batch: PartitionBatch, messages: list[Message]) -> int:
         """Hand records of one partition to the agents, or to the dead letters.

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from mode import Service
 
 from streams.engine import declare, recovery
+from streams.engine.ahead import Ahead
 from streams.engine.buffers import Buffers
 from streams.engine.client import Client, admin_client
 from streams.engine.delivery import Delivery
@@ -76,6 +77,7 @@ class Lifecycle(Service):
         self.records_processed = 0
         self._epoch = -1
         self._metadata: Any = None
+        self._ahead: Ahead | None = None
         self._thread = runtime.executor("kafka")
         self._restorer = runtime.executor("restore")
         self._looker = runtime.executor("topics")
@@ -89,6 +91,8 @@ class Lifecycle(Service):
         self.topics = sorted(
             {t for agent in app.agents.values() if agent.clock is None for t in agent.input_topics}
         )
+        # With several topics a batch first waits for all of them: their order is not begun ahead.
+        self._overlaps = self.settings.overlap and len(self.topics) == 1
 
     def count_of(self, topic: str) -> int:
         """Return the number of partitions of a topic."""
@@ -281,6 +285,8 @@ class Lifecycle(Service):
 
     async def _leave(self) -> None:
         self.protocol.move(State.STOPPING)
+        if self._ahead is not None:
+            self._ahead.drop()
         for task in self._sources:
             task.cancel()
         if self._effects is not None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from confluent_kafka import TopicPartition
 
+from streams.engine.ahead import Ahead
 from streams.engine.assignment import Assignment
 from streams.engine.batch import PartitionBatch
 from streams.engine.effects import discard
-from streams.engine.errors import AbortBatch, OutcomeUnknown
+from streams.engine.errors import AbortBatch, EngineError, OutcomeUnknown
+from streams.engine.event import Message
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import PartitionState
 from streams.engine.settings import BATCH_SECONDS, COMMIT_SECONDS
@@ -35,8 +38,9 @@ class Engine(Assignment):
         if self.execution.judge.holds:
             await self._kafka(self.client.hold, self.topics, self.execution.waiting())
         ready = self.buffers.ready
-        room = max(self.settings.batch_max - ready, 1)
-        wait = 0.0 if ready else self.execution.patience(self._idle_wait())
+        room = max(self.settings.batch_max * (2 if self._overlaps else 1) - ready, 1)
+        waits = not ready and self._ahead is None
+        wait = self.execution.patience(self._idle_wait()) if waits else 0.0
         records, ends = await self._kafka(self.client.fetch, wait, room)
         if self.client.epoch != self._epoch:
             await self._reassign()
@@ -48,9 +52,10 @@ class Engine(Assignment):
             if self.client.epoch != self._epoch:
                 await self._reassign()
                 return
-        await self._kafka_globals()
+        if self._ahead is None:  # what was begun ahead has read them as they are
+            await self._kafka_globals()
         ticks = self.execution.due_ticks()
-        if self.buffers.ready or ticks:
+        if self.buffers.ready or ticks or self._ahead is not None:
             failpoint("after_poll")
             await self._batch(ticks)
         elif self._idle_due():
@@ -141,9 +146,10 @@ class Engine(Assignment):
     ) -> None:
         """Run a batch from the first event to the commit; `batches` is filled on the way."""
         epoch = self._epoch
+        before = self._take_up(batches)
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                handed = await self.execution.run(batches, now, ticks)
+                handed = await self.execution.run(batches, now, ticks, before)
         except TimeoutError:
             raise self.execution.overdue() from None
         live = {p: b for p, b in batches.items() if b.leaves_a_trace}
@@ -172,14 +178,18 @@ class Engine(Assignment):
             for part in parts
             for topic, position in part.positions.items()
         ]
-        try:
-            await self._kafka(
+        committing = asyncio.ensure_future(
+            self._kafka(
                 self.client.commit,
                 offsets,
                 self._metadata,
                 COMMIT_SECONDS,
                 lambda name: self.protocol.move(State(name)),
             )
+        )
+        failed = await self._run_ahead(live, committing.done)
+        try:
+            await committing
         except OutcomeUnknown as error:
             if not await self._happened(parts):
                 raise AbortBatch(str(error)) from error
@@ -191,10 +201,54 @@ class Engine(Assignment):
             part.committed = dict(part.positions)
         failpoint("before_store")
         self.execution.settle(live)
+        if self._ahead is not None:
+            self._ahead.settle()
         failpoint("after_store")
         for partition in sorted(live):
             self._after(live[partition])
         self._quiet_since = self._now()
+        if failed is not None:
+            raise failed
+
+    async def _run_ahead(
+        self, live: dict[int, PartitionBatch], over: Callable[[], bool]
+    ) -> EngineError | None:
+        """Begin the next batch while this one commits; return what ends the worker once that is done."""
+        poison = self.poison
+        searching = poison or poison.limit is not None or self.execution.judge.holds
+        if not self._overlaps or searching or not self.buffers.ready:
+            return None
+        ahead = self._ahead = Ahead()
+        self._running_ahead = True
+        try:
+            async with asyncio.timeout(BATCH_SECONDS):
+                now = self.settings.clock.now_micros()
+                await self.execution.run_ahead(ahead, live, now, over)
+        except TimeoutError:
+            ahead.error = self.execution.overdue()
+        except AbortBatch as error:
+            ahead.error = error
+        except EngineError as error:
+            return error
+        finally:
+            self._running_ahead = False
+        if not ahead.handed and ahead.error is None:
+            self._ahead = None
+        return None
+
+    def _take_up(self, batches: dict[int, PartitionBatch]) -> list[Message]:
+        """Make what was begun ahead a part of the open transaction; return its records."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return []
+        batches.update(ahead.batches)
+        self.execution.took(ahead.handed)
+        if ahead.error is not None:
+            raise ahead.error
+        for batch in ahead.batches.values():
+            for output in batch.sent:
+                self.produce(*output)
+        return ahead.handed
 
     async def _happened(self, parts: list[PartitionState]) -> bool:
         """Settle an unknown outcome: the new producer's epoch ends it, the committed mark tells which way."""

@@ -24,6 +24,7 @@ class Sending(Lifecycle):
         super().__init__(app, **options)
         # Kafka's own rule is the client's, which computes it quicker.
         self._place = None if self.settings.partition_key is whole_key else self.place
+        self._running_ahead = False
         self._send: Callable[..., None] = self.ensure_open
 
     # -- what topics and agents call
@@ -42,6 +43,8 @@ class Sending(Lifecycle):
         if topic not in self.counts:
             self.count_of(topic)
         output = output_of(event, topic, key, value, partition, headers, timestamp_ms, self._place)
+        if self._running_ahead:
+            return  # its own transaction is not begun yet: the batch has it
         if not self._open:
             self.ensure_open()
         try:

@@ -113,7 +113,8 @@ class EngineSettings:
 
     `store` is memory:// or rocksdb://, the latter in `state_dir`/<app>/<instance>, with `store_memory`
     bytes for its blocks and unflushed writes and `cache_rows` decoded values above it. A batch is
-    closed when its staged writes pass `overlay_bytes`.
+    closed when its staged writes pass `overlay_bytes`. With `overlap` an app of one input topic begins the
+    next batch while the last one commits.
 
     `poison_backoff` is the pause before a failed record is tried again, in seconds, longer each time.
     More dead letters than `dead_letter_rate` of the last `dead_letter_window` records of a partition,
@@ -129,6 +130,7 @@ class EngineSettings:
     state_dir: str | Path = Path(".fillonce/state")
     store_memory: int = 128 * 1024 * 1024
     cache_rows: int = 200_000
+    overlap: bool = True
     idle_commit_ms: float = 50.0
     fetch_wait_ms: int = 100
     start_from: str = "earliest"

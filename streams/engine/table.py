@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -86,6 +87,7 @@ ROW_BYTES = 256
 """What a staged record is taken to weigh before the first ones were encoded."""
 _SIZED = frozenset({bytes, str})
 _UNWRITTEN: Final = object()
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Rows:
@@ -161,7 +163,22 @@ class Table(FaustTable):
             value = writes.get(key, _UNWRITTEN)
             if value is not _UNWRITTEN:
                 return value
+        return self._beneath(event, key)
+
+    def _beneath(self, event: Event, key: Any) -> Any:
+        """Return what a key had before the batch: in the transaction before, if it is not in the store yet."""
+        below = event.batch.below
+        if below is not None:
+            value = below.get(self.name, _NOTHING).get(key, _UNWRITTEN)
+            if value is not _UNWRITTEN:
+                return value
         return self.store.get(event.message.partition, key)
+
+    def _staged(self, event: Event) -> Mapping[Any, Any]:
+        """Return all writes that are not in the store yet."""
+        writes = event.batch.writes.get(self.name, _NOTHING)
+        below = event.batch.below
+        return writes if below is None else {**below.get(self.name, _NOTHING), **writes}
 
     def __getitem__(self, key: Any) -> Any:
         value = self._find(_event_of(self.name), key)
@@ -178,7 +195,7 @@ class Table(FaustTable):
         writes = event.batch.writes.get(self.name)
         value = _UNWRITTEN if writes is None else writes.get(key, _UNWRITTEN)
         if value is _UNWRITTEN:
-            value = self.store.get(event.message.partition, key)
+            value = self._beneath(event, key)
         return default if value is DELETED else value
 
     def __contains__(self, key: Any) -> bool:
@@ -222,7 +239,7 @@ class Table(FaustTable):
         """
         event = _event_of(self.name)
         base = self.store.rows(event.message.partition, values=values)
-        writes = event.batch.writes.get(self.name)
+        writes = self._staged(event)
         if not writes:
             return base
         overlay = [(self.dump_key(key), key, value) for key, value in writes.items()]
@@ -236,7 +253,7 @@ class Table(FaustTable):
         event = _event_of(self.name)
         partition = event.message.partition
         count = self.store.count(partition)
-        for key, value in event.batch.writes.get(self.name, {}).items():
+        for key, value in self._staged(event).items():
             count += (value is not DELETED) - (self.store.get(partition, key) is not DELETED)
         return count
 

@@ -92,6 +92,10 @@ class Client:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         self.pending.append((topic, partition, key, value, headers))
 
+    def produce_batch(self, topic: str, rows: list[dict[str, Any]], partition: int) -> int:
+        self.pending += [(topic, partition, row["key"], row["value"], None) for row in rows]
+        return len(rows)
+
     def begin(self) -> None:
         assert not self.pending
 
