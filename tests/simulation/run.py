@@ -9,10 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
 
+from streams.engine.ahead import Ahead
 from tests.simulation.options import options_of
 from tests.simulation.oracle import Anomaly
 from tests.simulation.world import World
@@ -40,12 +42,29 @@ class Outcome:
         )
 
 
+@contextmanager
+def _counting(world: World, name: str, what: str) -> Iterator[None]:
+    """Count the calls of a method by which the next batch, begun while one commits, goes on or is dropped."""
+    method = getattr(Ahead, name)
+
+    def counted(ahead: Ahead) -> None:
+        world.count(what)
+        method(ahead)
+
+    setattr(Ahead, name, counted)
+    try:
+        yield
+    finally:
+        setattr(Ahead, name, method)
+
+
 def run_seed(seed: int, ticks: int, *, trace: bool = False) -> Outcome:
     """Run one seed."""
     world = World(options_of(seed), print if trace else None)
     anomaly = ""
     try:
-        world.run(ticks)
+        with _counting(world, "settle", "begun ahead"), _counting(world, "drop", "dropped ahead"):
+            world.run(ticks)
     except Anomaly as error:
         anomaly = str(error)
     return Outcome(seed, anomaly, world.oracle.commits, world.digest, world.counts)

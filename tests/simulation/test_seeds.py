@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[2]
 
 SOMETIMES = (
     *(f"killed in {state}" for state in State if state is not State.FENCED),
+    "begun ahead",
     "dead letter Bomb",
     "dead letter ValueDecodeError",
+    "dropped ahead",
     "exit 70",
     "limbo",
     "member fenced",
