@@ -66,12 +66,33 @@ class WireFaults(logging.Handler):
             self.count += 1
 
 
-def client_logger(name: str, faults: WireFaults | None = None) -> logging.Logger:
-    """Return a logger for one client that shows warnings and feeds `faults`."""
+class Sessions(logging.Handler):
+    """Notes that the consumer's own session ran out, and shows what warns.
+
+    A static member whose session has run out joins again without its member id; the group replaces
+    what it knows of the slot, and the old id, of this same process, is told that it is fenced. The
+    client's line about the session comes right before, and tells this from another worker.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.expired = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note one line; SESSTMOUT is librdkafka's name for it."""
+        line = record.getMessage()
+        if "SESSTMOUT" in line:
+            self.expired = True
+        if record.levelno >= logging.WARNING:
+            log.warning("%s", line)
+
+
+def client_logger(name: str, listener: logging.Handler | None = None) -> logging.Logger:
+    """Return a logger for one client that shows warnings, or feeds a listener that does."""
     # Not from the tree of loggers: each client has its own, or faults of two would mix.
     logger = logging.Logger(f"librdkafka.{name}", logging.DEBUG)
-    if faults is not None:
-        logger.addHandler(faults)
+    if listener is not None:
+        logger.addHandler(listener)
     return logger
 
 
@@ -97,6 +118,7 @@ class Client:
         self.consumer: Consumer = None  # type: ignore[assignment]
         self._faults = WireFaults()
         self._faults_at_open = 0
+        self._sessions = Sessions()
         self.error: EngineError | None = None
 
     # -- start and end
@@ -153,7 +175,10 @@ class Client:
         }
         if self.settings.membership == "static":
             config["group.instance.id"] = self.slot
-        self.consumer = self.settings.runtime.consumer(config, client_logger("consumer"))
+        self._sessions = Sessions()
+        self.consumer = self.settings.runtime.consumer(
+            config, client_logger("consumer", self._sessions)
+        )
         self.consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -172,6 +197,7 @@ class Client:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.epoch += 1
+        self._sessions.expired = False
         self.assigned = [(tp.topic, tp.partition) for tp in partitions]
         failpoint("after_assign")
         # Nothing is fetched until the engine has restored and assigns explicit offsets.
@@ -259,6 +285,11 @@ class Client:
     def _consumer_error(self, error: KafkaError) -> None:
         code = error.code()
         if code in FENCED or error.fatal():
+            if self._sessions.expired:
+                raise RestartError(
+                    f"the session in slot {self.slot} ran out, and this worker's own return fenced "
+                    f"what was left of it: {error.str()}"
+                )
             raise SlotTakenError(f"fenced by another worker in slot {self.slot}: {error.str()}")
         if code in _FORBIDDEN:
             raise ConfigError(f"Kafka refuses this worker: {error.str()}")

@@ -42,6 +42,8 @@ PINNED_COMMON: Mapping[str, Any] = MappingProxyType(
     {
         "metadata.recovery.strategy": "none",
         "log.connection.close": True,
+        # A broker that is back is found at once; the default backs off up to 10 s, half of a session.
+        "reconnect.backoff.max.ms": 1_000,
         # A fetch that nobody answers on a half-open connection stalls its reader for this long.
         "socket.timeout.ms": 10_000,
     }
