@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from streams.engine.event import Message
+from streams.engine.event import Message, size_of
 
 
 class Buffers:
@@ -87,7 +87,7 @@ class Buffers:
             if rows:
                 batch[partition] = rows
                 taken += len(rows)
-                size += sum([m.size for m in rows])
+                size += size_of(rows)
                 self.count -= len(rows)
             if taken >= limit or size >= size_limit:
                 break
@@ -98,7 +98,7 @@ class Buffers:
         """Take from one topic: nothing is to be compared."""
         pop = queue.popleft
         rows = [pop() for _ in range(min(limit, len(queue)))]
-        if sum([m.size for m in rows]) > size_limit:
+        if size_of(rows) > size_limit:
             size = 0
             for index, m in enumerate(rows):
                 size += m.size

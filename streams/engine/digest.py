@@ -135,9 +135,8 @@ def segments(rows: Sequence[Any], topic_of: Any) -> Iterable[tuple[str, Sequence
     """Split rows where the topic changes; nearly always there is nothing to split."""
     if not rows:
         return
-    first = topic_of(rows[0])
-    if all([topic_of(row) == first for row in rows]):  # noqa: C419 - a list is quicker here
-        yield first, rows
+    if len(set(map(topic_of, rows))) == 1:
+        yield topic_of(rows[0]), rows
         return
     for topic, group in groupby(rows, topic_of):
         yield topic, list(group)

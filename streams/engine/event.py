@@ -73,6 +73,11 @@ class Message:
         return len(self.key or b"") + (len(value) if value is not None else 0)
 
 
+def size_of(messages: list[Message]) -> int:
+    """Return the bytes of keys and values of messages."""
+    return sum([len(m.value or b"") + len(m.key or b"") for m in messages])
+
+
 class ClockTick:
     """The engine's clock as an event: `time` is the journaled time of the batch."""
 

@@ -11,6 +11,7 @@ from streams.engine.ahead import Ahead
 from streams.engine.batch import PartitionBatch
 from streams.engine.deadletters import dead_letter, noted
 from streams.engine.decoding import Decoder, decoders_of
+from streams.engine.digest import TOPIC
 from streams.engine.errors import (
     AbortBatch,
     AgentFailed,
@@ -18,7 +19,7 @@ from streams.engine.errors import (
     RecordRefused,
     UnreadableHeaders,
 )
-from streams.engine.event import CLOCK, ClockTick, Event, Message
+from streams.engine.event import CLOCK, ClockTick, Event, Message, size_of
 from streams.engine.failpoints import failpoint
 from streams.engine.journal import journal_record
 from streams.engine.judge import Judge
@@ -136,7 +137,7 @@ class Execution:
         self.refused = None
         apart = ticks and poison.ticks_apart
         limit = 0 if apart else poison.limit or engine.settings.batch_max
-        size = engine.settings.batch_bytes - sum([m.size for m in before])
+        size = engine.settings.batch_bytes - size_of(before)
         taken = engine.buffers.take(
             max(limit - len(before), 0), size, poison.suspect if poison else None
         )
@@ -189,7 +190,7 @@ class Execution:
                     batch.below = live[partition].writes if partition in live else None
                     count = await self._hand_ahead(batch, messages)
                 ahead.handed += messages[:count]
-                room -= sum([m.size for m in messages])
+                room -= size_of(messages)
                 if count < len(messages):
                     buffers.put_back(messages[count:])
                     full = True
@@ -241,12 +242,12 @@ class Execution:
 
     def _plain_events(self, batch: PartitionBatch, messages: list[Message]) -> list[Event] | None:
         """Return the events of messages of one topic whose bytes are not to be decoded; None for all others."""
-        topic = messages[0].topic
-        if messages[-1].topic != topic or not all([m.topic == topic for m in messages]):  # noqa: C419 - a list is quicker here
+        if len(set(map(TOPIC, messages))) != 1:
             return None
-        if any([m.headers is UNREADABLE for m in messages]):  # noqa: C419 - a list is quicker here
+        headers = [m.headers for m in messages if m.headers is not None]
+        if headers and any(each is UNREADABLE for each in headers):
             return None
-        return self._decoders[topic].plain(messages, batch)
+        return self._decoders[messages[0].topic].plain(messages, batch)
 
     def _judged(self, batch: PartitionBatch, message: Message) -> Event | Verdict | None:
         """Return a message's event, or why it goes to the dead letters; None where it has to wait."""
