@@ -23,7 +23,8 @@ from tests.bench.throughput import remove
 from tests.integration.oracle import Oracle
 
 RESULTS = ROOT / "build" / "bench" / "full.json"
-PARTS = ("restore", "kill", "memory", "partitions", "keys", "journal", "cause")
+FEATURES = ("journal", "cause", "overlap")
+PARTS = ("restore", "kill", "memory", "partitions", "keys", *FEATURES)
 
 
 def options() -> argparse.Namespace:
@@ -48,17 +49,19 @@ def parts(
         "memory": lambda system: memory(system, oracle, folder, keys),
         "partitions": lambda system: by_partitions(system, oracle, folder, records, seed),
         "keys": lambda system: by_keys(system, oracle, folder, records, seed),
-        "journal": lambda system: of_feature(
-            "journal", system, oracle, folder, records, seed, pairs
-        ),
-        "cause": lambda system: of_feature("cause", system, oracle, folder, records, seed, pairs),
+        **{
+            feature: lambda system, feature=feature: of_feature(
+                feature, system, oracle, folder, records, seed, pairs
+            )
+            for feature in FEATURES
+        },
     }
 
 
 def systems_of(part: str) -> list[System]:
     """Return the stores that a part is measured with: both where they differ, else the faster one."""
     memory_store = SYSTEMS["fillonce_memory"]
-    if part in {"journal", "cause"}:
+    if part in FEATURES:
         return [memory_store]  # the less a record costs otherwise, the larger the share
     return [SYSTEMS[OURS], memory_store]
 

@@ -1,11 +1,12 @@
 """The hold workload on an engine that lacks one feature: only to measure what the feature costs.
 
-`BENCH_WITHOUT` is `journal` (no journal, no digests) or `cause` (no cause header). What this takes out, the
-engine has no switch for: a run without it can be neither replayed nor audited.
+`BENCH_WITHOUT` is `journal` (no journal, no digests), `cause` (no cause header) or `overlap` (no batch begun while
+the last one commits). For the first two the engine has no switch: a run without them can be neither replayed nor audited.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -101,7 +102,9 @@ match os.environ.get("BENCH_WITHOUT", ""):
         without_journal()
     case "cause":
         replace(sending, "output_of", output_without_cause)
+    case "overlap":
+        app.engine_settings = dataclasses.replace(app.engine_settings, overlap=False)
     case "":
         pass
     case other:
-        raise SystemExit(f"BENCH_WITHOUT is journal or cause, not {other!r}")
+        raise SystemExit(f"BENCH_WITHOUT is journal, cause or overlap, not {other!r}")
