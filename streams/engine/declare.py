@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from streams.engine.client import admin_client
+from streams.engine.clientlog import admin_client
 from streams.engine.deadletters import LETTER_BYTES, SUFFIX
 from streams.engine.errors import ConfigError, UnreachableError
 from streams.engine.settings import EngineSettings

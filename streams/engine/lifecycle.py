@@ -14,7 +14,8 @@ from mode import Service
 from streams.engine import declare, recovery
 from streams.engine.ahead import Ahead
 from streams.engine.buffers import Buffers
-from streams.engine.client import Client, admin_client
+from streams.engine.client import Client
+from streams.engine.clientlog import admin_client
 from streams.engine.delivery import Delivery
 from streams.engine.effects import AfterCommit
 from streams.engine.errors import (

@@ -8,7 +8,7 @@ from functools import cache
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.engine.client import admin_client, client_logger
+from streams.engine.clientlog import admin_client, client_logger
 from streams.engine.declare import partition_counts
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.engine.client import admin_client, client_logger
+from streams.engine.clientlog import admin_client, client_logger
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
 from streams.engine.messages import place_of, record_of

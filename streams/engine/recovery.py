@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from streams.engine.client import admin_client
+from streams.engine.clientlog import admin_client
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint

@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from streams.engine.batch import Output
-from streams.engine.client import client_logger
+from streams.engine.clientlog import client_logger
 from streams.engine.errors import UnreachableError
 from streams.engine.event import Event
 from streams.engine.messages import client_headers

@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from streams.engine.client import WireFaults, admin_client, client_logger
+from streams.engine.clientlog import WireFaults, admin_client, client_logger
 from streams.engine.errors import AbortBatch, EngineError, FencedError, OutcomeUnknown, RestartError
 from streams.engine.event import Message
 from streams.engine.failpoints import failpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, NoReturn
 
 from streams.engine.batch import Output, PartitionBatch
-from streams.engine.client import admin_client
+from streams.engine.clientlog import admin_client
 from streams.engine.deadletters import dead_letter, verdict_of
 from streams.engine.declare import partition_counts
 from streams.engine.decoding import decoders_of

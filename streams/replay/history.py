@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.engine.client import admin_client
+from streams.engine.clientlog import admin_client
 from streams.engine.errors import EngineError
 from streams.engine.event import Message
 from streams.engine.messages import record_of

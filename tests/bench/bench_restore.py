@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
 from streams.engine import App
-from streams.engine.client import admin_client
+from streams.engine.clientlog import admin_client
 from streams.engine.recovery import restore
 from streams.engine.store.choose import state_of
 from streams.local.services import fetch, local_services

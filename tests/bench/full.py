@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,17 @@ def parts(
 ) -> dict[str, Callable[[System], Any]]:
     """Return each measurement by its name."""
     records, seed, keys, pairs = chosen.records, chosen.seed, chosen.million, chosen.pairs
+
+    def cost_of(feature: str, system: System) -> Any:
+        return of_feature(feature, system, oracle, folder, records, seed, pairs)
+
     return {
         "restore": lambda system: restore(system, oracle, folder, keys),
         "kill": lambda system: kill(system, oracle, folder, keys),
         "memory": lambda system: memory(system, oracle, folder, keys),
         "partitions": lambda system: by_partitions(system, oracle, folder, records, seed),
         "keys": lambda system: by_keys(system, oracle, folder, records, seed),
-        **{
-            feature: lambda system, feature=feature: of_feature(
-                feature, system, oracle, folder, records, seed, pairs
-            )
-            for feature in FEATURES
-        },
+        **{feature: partial(cost_of, feature) for feature in FEATURES},
     }
 
 

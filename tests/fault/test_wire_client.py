@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.engine.client import Client, WireFaults
+from streams.engine.client import Client
+from streams.engine.clientlog import WireFaults
 from streams.engine.errors import AbortBatch, OutcomeUnknown
 from streams.engine.runtime import SystemRuntime
 from streams.engine.settings import COMMIT_SECONDS, SOCKET_SECONDS, EngineSettings

@@ -7,7 +7,8 @@ import logging
 import pytest
 from confluent_kafka import KafkaError
 
-from streams.engine.client import Client, Sessions, WireFaults
+from streams.engine.client import Client
+from streams.engine.clientlog import Sessions, WireFaults
 from streams.engine.errors import Exit, RestartError, SlotTakenError
 from tests.unit.engine_rig import Runtime
 from tests.unit.engine_tools import make_app
@@ -54,7 +55,7 @@ def test_warnings_are_shown(caplog: pytest.LogCaptureFixture) -> None:
     """A listener keeps no warning of the client to itself."""
     for listener in (WireFaults(), Sessions()):
         caplog.clear()
-        with caplog.at_level(logging.INFO, "streams.engine.client"):
+        with caplog.at_level(logging.INFO, "streams.engine.clientlog"):
             listener.handle(line("MAXPOLL: too slow", logging.WARNING))
             listener.handle(line("nothing of note"))
         assert caplog.messages == ["MAXPOLL: too slow"]
