@@ -107,9 +107,6 @@ class App(faust.App):
     async def on_start(self) -> None:
         """Call every time the app starts."""
         self.finalize()
-        runtime = self.engine_settings.runtime
-        if isinstance(runtime, SystemRuntime):
-            runtime.tune(self.engine_settings.gc_threshold)
 
     async def on_stop(self) -> None:
         """Stop; a second signal ends the process without waiting."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -187,18 +186,6 @@ class SystemRuntime:
     def exit(self, code: int) -> NoReturn:
         """End the process at once, without any clean-up."""
         _end(code)
-
-    def tune(self, threshold: int) -> None:
-        """Have the collector of garbage look less often: a batch makes and drops thousands of objects.
-
-        Args:
-            threshold: objects made and not dropped before it looks; 0 leaves it as it is. What is there
-                already lives as long as the process, and is not looked at again.
-        """
-        if threshold > 0:
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(threshold, 20, 50)
 
     def end_on_signal(self) -> None:
         """Let the next SIGTERM or SIGINT end the process: its stop is under way, and somebody will not wait."""

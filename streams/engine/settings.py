@@ -88,7 +88,6 @@ _LEAST: Mapping[str, int] = MappingProxyType(
         "overlay_bytes": 1,
         "store_memory": 1024 * 1024,
         "cache_rows": 0,
-        "gc_threshold": 0,
     }
 )
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -111,7 +110,6 @@ class EngineSettings:
     how long the broker holds an empty fetch: a partition's end is told only when one comes back, so
     a commit marker behind the last record is passed after that time and `idle_commit_ms`. The topics'
     ids and partition counts are looked at every `topic_check_seconds`; 0 looks at the start only.
-    `gc_threshold` is the collector's first threshold in the whole process; 0 leaves Python's.
 
     `store` is memory:// or rocksdb://, the latter in `state_dir`/<app>/<instance>, with `store_memory`
     bytes for its blocks and unflushed writes and `cache_rows` decoded values above it. A batch is
@@ -144,7 +142,6 @@ class EngineSettings:
     dead_letter_window: int = 1_000
     dead_letter_run: int = 50
     effects_max: int = 32
-    gc_threshold: int = 50_000
     declare_topics: bool = True
     replication_factor: int = 1
     topic_wait_seconds: float = 30.0
