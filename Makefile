@@ -96,7 +96,7 @@ imports: install ## Who may import whom
 bench: install $(BENCH_VENV)/.installed ## The engine beside stock Faust, Quix Streams, Kafka Streams and a bare loop: under 20 min
 	$(BIN)/python -m tests.bench --peers-python $(CURDIR)/$(BENCH_VENV)/bin/python $(if $(SEED),--seed $(SEED)) $(BENCH_ARGS)
 
-bench-full: install ## Restore, kill to commit, memory, cost of a record, of the journal (BENCH_ARGS=--restore: one of them)
+bench-full: install ## Restore, kill to commit, memory, cost of a record, a profile (BENCH_ARGS=--restore: one of them)
 	$(BIN)/python -m tests.bench.full $(if $(SEED),--seed $(SEED)) $(BENCH_ARGS)
 
 soak: install ## One worker under mixed load for MINUTES=20: whether memory, files or threads grow

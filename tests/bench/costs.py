@@ -16,9 +16,10 @@ PARTITION_COUNTS = (1, 4, 16, 64)
 KEY_COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def _stand(
+def stand_of(
     oracle: Oracle, folder: Path, topic: str, orders: Orders, partitions: int = PARTITIONS
 ) -> Stand:
+    """Return orders that are written, and what a system needs to be measured on them."""
     stand = Stand(oracle, oracle.create(topic, partitions), orders, folder, "", 60.0, partitions)
     orders.feed(oracle.bootstrap, topic)
     return stand
@@ -42,7 +43,7 @@ def by_partitions(
     found = {}
     for count in PARTITION_COUNTS:
         topic = f"partitions-{count}-{system.name}.order"
-        stand = _stand(oracle, folder, topic, Orders(seed, records), count)
+        stand = stand_of(oracle, folder, topic, Orders(seed, records), count)
         found[str(count)] = _figures(replace(system, name=f"{system.name}-p{count}"), stand)
     return found
 
@@ -54,7 +55,7 @@ def by_keys(
     found = {}
     for count in KEY_COUNTS:
         topic = f"keys-{count}-{system.name}.order"
-        stand = _stand(oracle, folder, topic, Orders(seed, records, count))
+        stand = stand_of(oracle, folder, topic, Orders(seed, records, count))
         named = replace(system, name=f"{system.name}-k{count}")
         found[str(count)] = _figures(named, replace(stand, keys=count))
     return found
@@ -69,7 +70,7 @@ def of_feature(
         feature: `journal` (with the digests) or `cause`: processor time; `overlap`: records a second.
     """
     figure = "records_per_second" if feature == "overlap" else "cpu_us_per_record"
-    stand = _stand(
+    stand = stand_of(
         oracle, folder, f"{feature}-{system.name}.order", Orders(seed, records, ACCOUNTS)
     )
     measured: list[tuple[float, float]] = []

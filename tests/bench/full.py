@@ -18,6 +18,7 @@ from tests.bench.__main__ import end_on_signals, say
 from tests.bench.costs import by_keys, by_partitions, of_feature
 from tests.bench.machine import machine
 from tests.bench.million import kill, memory, restore
+from tests.bench.profile import profile
 from tests.bench.running import ROOT
 from tests.bench.systems import OURS, SYSTEMS, System
 from tests.bench.throughput import remove
@@ -25,7 +26,7 @@ from tests.integration.oracle import Oracle
 
 RESULTS = ROOT / "build" / "bench" / "full.json"
 FEATURES = ("journal", "cause", "overlap")
-PARTS = ("restore", "kill", "memory", "partitions", "keys", *FEATURES)
+PARTS = ("restore", "kill", "memory", "partitions", "keys", *FEATURES, "profile")
 
 
 def options() -> argparse.Namespace:
@@ -54,6 +55,7 @@ def parts(
         "memory": lambda system: memory(system, oracle, folder, keys),
         "partitions": lambda system: by_partitions(system, oracle, folder, records, seed),
         "keys": lambda system: by_keys(system, oracle, folder, records, seed),
+        "profile": lambda system: profile(system, oracle, folder, records, seed),
         **{feature: partial(cost_of, feature) for feature in FEATURES},
     }
 

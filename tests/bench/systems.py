@@ -81,7 +81,7 @@ def build_java() -> None:
 def command(system: System, peers_python: str) -> list[str]:
     """Return program and arguments of a system."""
     match system.kind:
-        case "fillonce" | "fillonce_without":
+        case "fillonce" | "fillonce_without" | "fillonce_sampled":
             program = "from streams.cli.main import main; main()"
             app = f"tests.bench.hold_{system.kind}:app"
             return [sys.executable, "-P", "-c", program, "-q", "run", "--app", app]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams.engine.errors import StoreError
+from streams.engine.store.framing import masked_crc32c, strange_frame
 from tests.unit.store_tools import ID, Codec, commit, contents, image, opened, rocks, running
 
 COMMITS = 60
@@ -131,6 +132,7 @@ FILL = """
 import resource, signal, sys
 from pathlib import Path
 from streams.engine.errors import StoreError
+from streams.engine.store.framing import masked_crc32c, strange_frame
 from tests.unit.store_tools import commit, opened, rocks
 state = opened(rocks(Path(sys.argv[1])))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -189,3 +191,30 @@ def test_a_disk_that_fails_at_the_start_is_no_reason_to_wipe(
         assert contents(state)["left"] == {"a": 1}
         state.restore("left", 0, [(b"b", b"2")], 2, ID)
         assert contents(state)["left"] == {"a": 1, "b": 2}
+
+
+def test_no_length_of_a_frame_makes_rocksdb_forget_rows(tmp_path: Path) -> None:
+    """A record of the MANIFEST that seems to end behind the file is damage, and no end of the file."""
+    _build(tmp_path / "live", tmp_path / "crashed", flushed=True)
+    assert _outcome(image(tmp_path / "crashed", tmp_path / "untouched")) == "whole"
+    (original,) = _files(tmp_path / "crashed", "MANIFEST-*")
+    data, at, outcomes = original.read_bytes(), 0, set()
+    while at + 7 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 6], "little")
+        for bit in (0, 3, 7, 8, 14):
+            copy = image(tmp_path / "crashed", tmp_path / f"copy-{at}-{bit}")
+            (file,) = _files(copy, "MANIFEST-*")
+            changed = length ^ 1 << bit
+            file.write_bytes(data[: at + 4] + changed.to_bytes(2, "little") + data[at + 6 :])
+            outcomes.add(_outcome(copy))
+        at += 7 + length
+    assert at == len(data)
+    assert outcomes <= {"wiped", "detected, then wiped"}
+
+
+def test_checksums_are_those_of_rocksdb(tmp_path: Path) -> None:
+    """CRC-32C by its published check value, and every frame of a MANIFEST that RocksDB has written."""
+    crc = 0xE3069283  # of "123456789"
+    assert masked_crc32c(b"123456789") == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    _build(tmp_path / "live", tmp_path / "crashed", flushed=True)
+    assert strange_frame(tmp_path / "crashed" / "unit" / "0" / "0") == ""
