@@ -85,22 +85,19 @@ class Digest:
         key_lengths, key_bytes = _strings(keys)
         value_lengths, value_bytes = _strings(values)
         self.count += len(keys)
-        self._sha.update(
-            b"".join(
-                (
-                    _integers(
-                        (len(name), len(keys), len(key_bytes), len(value_bytes), len(headers))
-                    ),
-                    name,
-                    *map(_integers, numbers),
-                    key_lengths,
-                    value_lengths,
-                    key_bytes,
-                    value_bytes,
-                    headers,
-                )
-            )
-        )
+        lengths = (len(name), len(keys), len(key_bytes), len(value_bytes), len(headers))
+        update = self._sha.update
+        # Piece by piece: one string of all of them would be a copy of the whole batch.
+        for piece in (
+            _integers(lengths),
+            name,
+            *map(_integers, numbers),
+            key_lengths,
+            value_lengths,
+        ):
+            update(piece)
+        for piece in (key_bytes, value_bytes, headers):
+            update(piece)
 
     def inputs(self, messages: Sequence[Any]) -> None:
         """Take messages in: topic, offset, time stamp, key, value, headers."""
