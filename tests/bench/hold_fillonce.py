@@ -26,12 +26,16 @@ RAW: dict[str, Any] = {
 }
 
 
+MEMORY = os.environ.get("BENCH_STORE_MEMORY", "")
+"""Bytes for the RocksDB store; the shipped default where it is empty, as in every benchmark but the soak."""
+
 app = App(
     GROUP,
     broker=BOOTSTRAP,
     instance_id=os.environ.get("BENCH_INSTANCE", "0"),
     store=f"{STORE}://",
     state_dir=STATE_DIR,
+    **({"store_memory": int(MEMORY)} if MEMORY else {}),
 )
 orders = app.topic(ORDERS, **RAW)
 decisions = app.topic(DECISIONS, **RAW)

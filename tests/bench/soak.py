@@ -34,6 +34,8 @@ PHASES = ((100, 10.0), (2_000, 10.0), (0, 5.0), (5_000, 10.0), (20_000, 1.0), (1
 EVERY_SECONDS = 5.0
 WARM = 0.25
 """Share of the time that is warm-up: caches and buffers fill."""
+STORE_MEMORY = 16 * 1024 * 1024
+"""For the RocksDB store: with the default of 128 MiB its buffers would fill during the whole soak."""
 ALLOWED = {"resident_mb": 4.0, "files": 1.0, "threads": 1.0}
 """Growth by the fitted line over the time after the warm-up that is still taken for none."""
 
@@ -129,6 +131,7 @@ def run(scratch: Path, minutes: float, store: str) -> dict[str, Any]:
             decisions=oracle.create("soak.decision", PARTITIONS),
             state=scratch / "state",
         )
+        told["BENCH_STORE_MEMORY"] = str(STORE_MEMORY)
         position = Position(services.bootstrap, "soak", [orders], PARTITIONS)
         load = Load(services.bootstrap, orders)
         with running(store, command(system, ""), told, scratch / "worker") as worker:
