@@ -26,26 +26,29 @@ def _integers(column: Iterable[int]) -> bytes:
     return numbers.tobytes()
 
 
-def _strings(column: list[bytes | None]) -> tuple[bytes, bytes]:
+def _strings(column: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     """Return the lengths of a column, -1 for null, and its contents in one piece."""
-    if None in column:
+    try:
+        # A null is seldom, and to look for one would cost as much as the rest.
+        return _integers(map(len, column)), b"".join(column)  # type: ignore[arg-type]
+    except TypeError:
         return (
             _integers([-1 if item is None else len(item) for item in column]),
             b"".join([item for item in column if item is not None]),
         )
-    return _integers(map(len, column)), b"".join(column)  # type: ignore[arg-type]
 
 
 def _headers(column: list[Headers | None]) -> bytes:
     """Return all headers of a column; what is left out by name leaves no trace."""
     if not any(column):
         return b""
-    if None not in column and set(map(len, column)) == {1}:  # type: ignore[arg-type]
-        names_of_all = {headers[0][0] for headers in column if headers}
+    if all(column) and set(map(len, column)) == {1}:  # type: ignore[arg-type]
+        own = [headers[0] for headers in column if headers]
+        names_of_all = {pair[0] for pair in own}
         if len(names_of_all) == 1 and TRACE_HEADERS.isdisjoint(names_of_all):
             # The engine's own header alone, as nearly every output has it: -1 is no count of headers.
             (name,) = names_of_all
-            lengths, contents = _strings([headers[0][1] for headers in column if headers])
+            lengths, contents = _strings([pair[1] for pair in own])
             return _integers((-1, len(name))) + name.encode() + lengths + contents
     pairs = [pair for headers in column if headers for pair in headers]
     names = [pair[0] for pair in pairs]
