@@ -201,21 +201,15 @@ class Client:
         for m in [first, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]:
             error = m.error()
             if error is None:
+                # What `record_of` does, without its calls: this is the path of every record.
+                topic, partition, offset = m.topic(), m.partition(), m.offset()
+                stamp, key, value = m.timestamp()[1], m.key(), m.value()
                 try:
-                    headers = m.headers()
-                except SystemError:  # the name of one is no UTF-8
-                    headers = UNREADABLE
-                records.append(
-                    Message(
-                        m.topic(),
-                        m.partition(),
-                        m.offset(),
-                        m.timestamp()[1],
-                        m.key(),
-                        m.value(),
-                        headers,
-                    )
-                )
+                    record = Message(topic, partition, offset, stamp, key, value, m.headers())
+                except (SystemError, UnicodeDecodeError):
+                    # A header's name is no UTF-8; to ask a second time would not tell again.
+                    record = Message(topic, partition, offset, stamp, key, value, UNREADABLE)
+                records.append(record)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 ends.append(place_of(m))
             else:

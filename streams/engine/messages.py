@@ -45,9 +45,9 @@ def headers_of(m: Any) -> Headers | None:
     """Return a client's record's headers, UNREADABLE itself where it cannot give them out."""
     try:
         found: Iterable[tuple[str, bytes | None]] | None = m.headers()
+        return None if found is None else list(found)
     except (SystemError, UnicodeDecodeError):
         return UNREADABLE
-    return None if found is None else list(found)
 
 
 def client_headers(headers: Headers) -> Any:

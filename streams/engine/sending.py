@@ -44,6 +44,8 @@ class Sending(Lifecycle):
             self.count_of(topic)
         output = output_of(event, topic, key, value, partition, headers, timestamp_ms, self._place)
         if self._running_ahead:
+            if armed.name:
+                failpoint("mid_batch")
             return  # its own transaction is not begun yet: the batch has it
         if not self._open:
             self.ensure_open()

@@ -50,7 +50,7 @@ def test_a_killed_worker_goes_on_from_its_store(
         hold.allowed = ORDERS * number // (len(KILLS) + 1)
         if not feeder.is_alive():
             feeder.start()
-        worker = workers.start(APP, FILLONCE_FAILPOINT=kill)
+        worker = workers.start(APP, FILLONCE_FAILPOINT=kill, HOLD_BATCH="200")
         assert worker.wait(40) == -9, worker.text[-3000:]
         if "owns partitions" in worker.text:
             assert _restored(worker) <= BATCH
