@@ -43,17 +43,14 @@ class Sending(Lifecycle):
         if topic not in self.counts:
             self.count_of(topic)
         output = output_of(event, topic, key, value, partition, headers, timestamp_ms, self._place)
-        if self._running_ahead:
-            if armed.name:
-                failpoint("mid_batch")
-            return  # its own transaction is not begun yet: the batch has it
-        if not self._open:
-            self.ensure_open()
-        try:
-            # What `produce` does, once more: a call less on the path of every record.
-            self._send(topic, value, key, output[1], timestamp=output[5], headers=headers)
-        except (KafkaException, BufferError):
-            self.produce(*output)
+        if not self._running_ahead:  # else its own transaction is not begun yet: the batch has it
+            if not self._open:
+                self.ensure_open()
+            try:
+                # What `produce` does, once more: a call less on the path of every record.
+                self._send(topic, value, key, output[1], timestamp=output[5], headers=headers)
+            except (KafkaException, BufferError):
+                self.produce(*output)
         if armed.name:
             failpoint("mid_batch")
 
