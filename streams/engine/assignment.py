@@ -76,6 +76,7 @@ class Assignment(Sending):
 
     def _drop_ahead(self) -> None:
         """Forget what was begun ahead: it is read again from the committed offsets, by whoever owns them."""
+        self.delivery.bury()
         if self._ahead is not None:
             self._ahead.drop()
             self._ahead = None

@@ -28,6 +28,14 @@ class Delivery:
         one = self.agents[0] if len(self.agents) == 1 else None
         self._only_reader = one
 
+    def bury(self) -> None:
+        """End the events in the agents' hands: an agent that hung and wakes up now sends and writes no more."""
+        for agent in self.agents:
+            event = getattr(agent.engine_stream, "current_event", None)
+            if event is not None:
+                event.alive = False
+                event.batch.overlay_limit = -1.0  # the stream hands over nothing more of its run
+
     async def restart(self) -> None:
         """Give every agent a new generator and a new stream."""
         for agent in self.agents:

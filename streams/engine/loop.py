@@ -274,6 +274,7 @@ class Engine(Assignment):
 
     async def _abort(self, error: AbortBatch, batches: dict[int, PartitionBatch]) -> None:
         """Drop all of the transaction, recycle the producer, restart the agents, rewind."""
+        self.delivery.bury()
         log.warning("transaction aborted: %s", error)
         self.aborted_transactions += 1
         for batch in batches.values():

@@ -200,3 +200,31 @@ async def test_a_full_batch_ends_after_the_event_in_hand(readers: int) -> None:
         assert {offset for _, offset in rig.seen} == {0, 1, 2, 3, 4}
     finally:
         await rig.stop()
+
+
+async def test_an_agent_that_wakes_up_after_an_abort_has_a_dead_event() -> None:
+    """It hung through the batch's deadline; what it sends then would open a transaction of its own."""
+    rig, began, go, died = Rig(), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hang(stream: Any) -> None:
+        async for event in stream.events():
+            rig.seen.append(("hung", event.message.offset))
+            began.set()
+            await go.wait()
+            try:
+                current_event()
+            except DeadEvent:
+                died.set()
+
+    rig.app.agent(rig.app.topic("in", **RAW), name="hung")(hang)
+    await rig.start()
+    try:
+        waiting = asyncio.ensure_future(rig.delivery.run(rig.events("in", 0, 1)))
+        await asyncio.wait_for(began.wait(), 5)
+        rig.delivery.bury()
+        go.set()
+        await asyncio.wait_for(died.wait(), 5)
+        assert await asyncio.wait_for(waiting, 5) == 1
+        assert rig.seen == [("hung", 0)], "an event behind the dead one was handed over"
+    finally:
+        await rig.stop()
