@@ -25,8 +25,7 @@ class Delivery:
         for agent in self.agents:
             for topic in agent.input_topics:
                 self._streams.setdefault(topic, []).append(agent)
-        one = self.agents[0] if len(self.agents) == 1 else None
-        self._only_reader = one
+        self._only_reader = self.agents[0] if len(self.agents) == 1 else None
 
     def bury(self) -> None:
         """End the events in the agents' hands: an agent that hung and wakes up now sends and writes no more."""
